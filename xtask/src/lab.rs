@@ -1,0 +1,234 @@
+//! `lab.toml`, the one source of the matrix: targets, host images, programs, artifacts and what is expected of each pair.
+
+mod artifact;
+mod expect;
+mod platform;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+pub(crate) use self::artifact::{Artifact, Cut, Recipe};
+pub(crate) use self::expect::{Expectation, Observation, Prediction};
+pub(crate) use self::platform::{Arch, Host, Libc, Target};
+
+/// The parsed and checked `lab.toml`.
+#[derive(Debug)]
+pub(crate) struct Lab {
+    /// Every target that artifacts are built for, in the order of the file.
+    pub(crate) targets: Vec<Target>,
+    /// Every host image: suites x arches x libcs, in that order.
+    pub(crate) hosts: Vec<Host>,
+    /// Programs built for every target beside the plugins.
+    pub(crate) programs: Vec<Program>,
+    /// Plugins and fixtures, in the order of the file.
+    pub(crate) artifacts: Vec<Artifact>,
+    foreign: Foreign,
+}
+
+/// A program of the workspace that is shipped for every target.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Program {
+    /// The name of the binary.
+    pub(crate) name: String,
+    /// The package that has it.
+    pub(crate) package: String,
+}
+
+/// The codes with which a host refuses a plugin that was built for another platform.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Foreign {
+    arch: String,
+    libc: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    foreign: Foreign,
+    target: Vec<platform::TargetEntry>,
+    hosts: platform::HostsEntry,
+    program: Vec<Program>,
+    artifact: Vec<Artifact>,
+}
+
+impl Lab {
+    /// Reads `lab.toml` in `repository`.
+    ///
+    /// # Errors
+    /// Names the line, or the entry that contradicts another.
+    pub(crate) fn read(repository: &Path) -> Result<Lab> {
+        let path = repository.join("lab.toml");
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        Lab::parse(&text).context("lab.toml")
+    }
+
+    fn parse(text: &str) -> Result<Lab> {
+        let file: File = toml::from_str(text)?;
+        let targets = file.target.into_iter().map(Target::try_from).collect::<Result<Vec<_>>>()?;
+        let lab = Lab {
+            targets,
+            hosts: file.hosts.expand(),
+            programs: file.program,
+            artifacts: file.artifact,
+            foreign: file.foreign,
+        };
+        lab.check()?;
+        Ok(lab)
+    }
+
+    /// What is expected when `artifact`, built for `target`, is loaded in `host`.
+    pub(crate) fn expectation(&self, artifact: &Artifact, target: &Target, host: &Host) -> Expectation {
+        if let Some(special) = artifact.on.iter().find(|special| special.covers(&host.name)) {
+            return special.expect.clone();
+        }
+        let foreign = artifact.foreign.as_ref();
+        let code = if target.arch != host.arch {
+            Some(foreign.and_then(|foreign| foreign.arch.as_ref()).unwrap_or(&self.foreign.arch))
+        } else if target.libc != host.libc {
+            Some(foreign.and_then(|foreign| foreign.libc.as_ref()).unwrap_or(&self.foreign.libc))
+        } else {
+            None
+        };
+        match code {
+            Some(code) if code == "works" => Expectation::works(),
+            Some(code) => Expectation::refused(code),
+            None => artifact.expect.clone(),
+        }
+    }
+
+    /// The targets that `artifact` is built for.
+    pub(crate) fn targets_of<'a>(&'a self, artifact: &'a Artifact) -> impl Iterator<Item = &'a Target> {
+        self.targets.iter().filter(move |target| artifact.is_built_for(target))
+    }
+
+    /// The hosts named in `wanted`, or all of them when it is empty.
+    ///
+    /// # Errors
+    /// An unknown name, with the names there are.
+    pub(crate) fn select_hosts(&self, wanted: &[String]) -> Result<Vec<&Host>> {
+        select("host", wanted, &self.hosts, |host| &host.name)
+    }
+
+    /// The targets named in `wanted`, or all of them when it is empty.
+    ///
+    /// # Errors
+    /// An unknown triple, with the triples there are.
+    pub(crate) fn select_targets(&self, wanted: &[String]) -> Result<Vec<&Target>> {
+        select("target", wanted, &self.targets, |target| &target.triple)
+    }
+
+    fn check(&self) -> Result<()> {
+        let mut names = BTreeSet::new();
+        for artifact in &self.artifacts {
+            if !names.insert(artifact.name.as_str()) {
+                bail!("artifact {:?} is named twice; give one of them another name", artifact.name);
+            }
+            if let Recipe::Cut(cut) = artifact.recipe()?
+                && !names.contains(cut.of.as_str())
+            {
+                bail!(
+                    "artifact {:?} is cut from {:?}, which does not stand before it; move or add that artifact",
+                    artifact.name,
+                    cut.of
+                );
+            }
+            if self.targets_of(artifact).next().is_none() {
+                bail!("artifact {:?} is built for no target; mend its `targets`", artifact.name);
+            }
+            for special in &artifact.on {
+                if !self.hosts.iter().any(|host| special.covers(&host.name)) {
+                    bail!(
+                        "artifact {:?} expects something of {:?}, which matches no host",
+                        artifact.name,
+                        special.hosts
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn select<'a, T>(
+    what: &str,
+    wanted: &[String],
+    all: &'a [T],
+    name: impl Fn(&T) -> &String,
+) -> Result<Vec<&'a T>> {
+    for unknown in wanted.iter().filter(|wanted| !all.iter().any(|one| name(one) == *wanted)) {
+        let known: Vec<&str> = all.iter().map(|one| name(one).as_str()).collect();
+        bail!("unknown {what} {unknown:?}; lab.toml has: {}", known.join(", "));
+    }
+    Ok(all.iter().filter(|one| wanted.is_empty() || wanted.contains(name(one))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lab() -> Lab {
+        Lab::read(&crate::paths::repository().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn twelve_hosts_and_four_targets() {
+        let lab = lab();
+        assert_eq!(lab.hosts.len(), 12);
+        assert_eq!(lab.targets.len(), 4);
+        assert_eq!(lab.hosts[0].name, "bullseye-x86_64-gnu");
+    }
+
+    #[test]
+    fn unknown_names_are_refused_with_the_known_ones() {
+        let lab = lab();
+        let error = lab.select_hosts(&["buster-x86_64-gnu".into()]).unwrap_err().to_string();
+        assert!(error.contains("unknown host \"buster-x86_64-gnu\""), "{error}");
+        assert!(error.contains("trixie-aarch64-musl"), "{error}");
+        assert!(lab.select_targets(&["riscv64gc-unknown-linux-gnu".into()]).is_err());
+    }
+
+    #[test]
+    fn foreign_platforms_are_refused_by_the_common_rule() {
+        let lab = lab();
+        let ip = &lab.artifacts[0];
+        let target = &lab.targets[0];
+        let code = |host: &str| {
+            let host = lab.hosts.iter().find(|one| one.name == host).unwrap();
+            lab.expectation(ip, target, host)
+        };
+        assert_eq!(code("trixie-x86_64-gnu"), Expectation::works());
+        assert_eq!(code("trixie-aarch64-gnu"), Expectation::refused("elf.machine"));
+        assert_eq!(code("trixie-x86_64-musl"), Expectation::refused("libc.family"));
+    }
+
+    #[test]
+    fn contradictions_are_named() {
+        let base = fs::read_to_string(crate::paths::repository().unwrap().join("lab.toml")).unwrap();
+        let cases = [
+            ("[[artifact]]\nname = \"ip\"\nkind = \"handler\"\ncargo = \"x\"", "named twice"),
+            (
+                "[[artifact]]\nname = \"a\"\nkind = \"handler\"\ncut = { of = \"b\", keep = \"50%\" }",
+                "does not stand before it",
+            ),
+            ("[[artifact]]\nname = \"a\"\nkind = \"handler\"", "exactly one of"),
+            (
+                "[[artifact]]\nname = \"a\"\nkind = \"handler\"\ncargo = \"x\"\ntargets = [\"riscv*\"]",
+                "built for no target",
+            ),
+            (
+                "[[artifact]]\nname = \"a\"\nkind = \"handler\"\ncargo = \"x\"\non = [{ hosts = \"buster-*\", expect = \"works\" }]",
+                "matches no host",
+            ),
+        ];
+        for (addition, sentence) in cases {
+            let error = format!("{:#}", Lab::parse(&format!("{base}\n{addition}\n")).unwrap_err());
+            assert!(error.contains(sentence), "{addition}: {error}");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! One plugin or fixture of the lab and how it is made.
+
+use anyhow::{Result, bail};
+use serde::Deserialize;
+
+use super::expect::{Expectation, Foreign, Special};
+use super::platform::Target;
+
+/// A file that is loaded in every host.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Artifact {
+    /// Unique; the file in `dist/` is `NAME.so`.
+    pub(crate) name: String,
+    /// The kind that the host asks for: handler, middleware, cache, resolver or showcase.
+    pub(crate) kind: String,
+    /// Triples, `*` stands for any characters. Default: all.
+    #[serde(default)]
+    pub(crate) targets: Vec<String>,
+    /// The package whose cdylib this is.
+    cargo: Option<String>,
+    /// A C source, built by the target's compiler of the toolchain image.
+    c: Option<CSource>,
+    /// A file of the repository, taken as it is.
+    copy: Option<String>,
+    /// An earlier artifact cut short.
+    cut: Option<Cut>,
+    /// The declared glibc floor, where it is not the target's.
+    pub(crate) glibc_floor: Option<String>,
+    /// The copy that the probe judged is cut short before it loads it.
+    #[serde(default)]
+    pub(crate) truncate_after_judging: bool,
+    /// What is expected in hosts of its own platform. Default: works.
+    #[serde(default = "Expectation::works")]
+    pub(crate) expect: Expectation,
+    /// Codes of hosts of another platform, where they are not the common ones.
+    pub(crate) foreign: Option<Foreign>,
+    /// Hosts that expect something else; the first that covers a host wins.
+    #[serde(default)]
+    pub(crate) on: Vec<Special>,
+}
+
+/// How an artifact is made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Recipe<'a> {
+    /// The cdylib of a package of the workspace.
+    Cargo(&'a str),
+    /// Compiled from C.
+    C(&'a CSource),
+    /// A file of the repository.
+    Copy(&'a str),
+    /// An earlier artifact cut short.
+    Cut(&'a Cut),
+}
+
+/// A C source and how it is compiled and linked.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CSource {
+    /// Relative to the repository.
+    pub(crate) source: String,
+    /// `zig` (the default, with the target's glibc floor) or `gcc` (the toolchain image's own glibc).
+    #[serde(default)]
+    pub(crate) compiler: Compiler,
+    /// `shared` (the default), `static` for a static executable, `elf32` for a 32-bit shared object.
+    #[serde(default)]
+    pub(crate) shape: Shape,
+    /// Libraries that the result needs at run time and nobody ships: a stub is linked and left behind.
+    #[serde(default)]
+    pub(crate) absent_libraries: Vec<String>,
+}
+
+/// The compiler of a C source.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Compiler {
+    /// `zig cc` and the sysroot with the declared floor.
+    #[default]
+    Zig,
+    /// Debian's gcc against the glibc of the toolchain image.
+    Gcc,
+}
+
+/// What a C source becomes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Shape {
+    /// A shared object.
+    #[default]
+    Shared,
+    /// A static executable.
+    Static,
+    /// A 32-bit shared object without libc.
+    Elf32,
+}
+
+/// A file cut short.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Cut {
+    /// The name of the artifact that is cut.
+    pub(crate) of: String,
+    /// Bytes from the start (`64`), a share of the file (`50%`) or all but the last bytes (`-1`).
+    pub(crate) keep: String,
+}
+
+impl Artifact {
+    /// How it is made.
+    ///
+    /// # Errors
+    /// No recipe, or more than one.
+    pub(crate) fn recipe(&self) -> Result<Recipe<'_>> {
+        match (&self.cargo, &self.c, &self.copy, &self.cut) {
+            (Some(package), None, None, None) => Ok(Recipe::Cargo(package)),
+            (None, Some(source), None, None) => Ok(Recipe::C(source)),
+            (None, None, Some(file), None) => Ok(Recipe::Copy(file)),
+            (None, None, None, Some(cut)) => Ok(Recipe::Cut(cut)),
+            _ => bail!("artifact {:?} needs exactly one of cargo, c, copy and cut", self.name),
+        }
+    }
+
+    /// Whether it is built for `target`.
+    pub(crate) fn is_built_for(&self, target: &Target) -> bool {
+        self.targets.is_empty()
+            || self.targets.iter().any(|glob| super::expect::matches(glob, &target.triple))
+    }
+}
+
+impl Cut {
+    /// How many of `length` bytes stay.
+    ///
+    /// # Errors
+    /// `keep` is none of the three forms, or keeps nothing, or everything.
+    pub(crate) fn kept(&self, length: u64) -> Result<u64> {
+        let number = |text: &str| -> Result<u64> {
+            text.parse().map_err(|_| anyhow::anyhow!("keep = {:?} is not N, N% or -N", self.keep))
+        };
+        let kept = if let Some(percent) = self.keep.strip_suffix('%') {
+            length * number(percent)?.min(100) / 100
+        } else if let Some(lost) = self.keep.strip_prefix('-') {
+            length.saturating_sub(number(lost)?)
+        } else {
+            number(&self.keep)?
+        };
+        if kept == 0 || kept >= length {
+            bail!("keep = {:?} leaves {kept} of {length} bytes; keep some and lose some", self.keep);
+        }
+        Ok(kept)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cuts_are_bytes_shares_or_tails() {
+        let kept = |keep: &str| Cut { of: "ip".into(), keep: keep.into() }.kept(1000);
+        assert_eq!(kept("64").unwrap(), 64);
+        assert_eq!(kept("50%").unwrap(), 500);
+        assert_eq!(kept("-1").unwrap(), 999);
+        for bad in ["0", "1000", "100%", "-1000", "half", ""] {
+            assert!(kept(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Where things lie: the repository, what it generates, and the cache that all clones share.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+/// The root of the repository that this xtask was built from.
+pub(crate) fn repository() -> Result<PathBuf> {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = manifest.parent().context("xtask has no parent folder")?;
+    if !root.join("lab.toml").is_file() {
+        anyhow::bail!(
+            "{} has no lab.toml; this xtask was built in a folder that has moved: run it as `cargo xtask` from the repository",
+            root.display()
+        );
+    }
+    Ok(root.to_path_buf())
+}
+
+/// The cache shared by all clones of one user: `$DYNLAB_CACHE`, else `$XDG_CACHE_HOME/dynlab`, else `~/.cache/dynlab`.
+///
+/// Everything in it is named by a digest of its content or of its inputs, and is renamed into place when complete.
+pub(crate) fn cache() -> Result<PathBuf> {
+    if let Some(folder) = env::var_os("DYNLAB_CACHE").filter(|value| !value.is_empty()) {
+        return std::path::absolute(folder).context("DYNLAB_CACHE is not a usable path");
+    }
+    if let Some(folder) = env::var_os("XDG_CACHE_HOME").filter(|value| !value.is_empty()) {
+        return Ok(Path::new(&folder).join("dynlab"));
+    }
+    let home = env::home_dir()
+        .filter(|home| !home.as_os_str().is_empty())
+        .context("no home folder is known; set DYNLAB_CACHE to a folder for downloads and images")?;
+    Ok(home.join(".cache").join("dynlab"))
+}

@@ -1,0 +1,6 @@
+//! The contract as its two sides use it.
+#![allow(unsafe_code)] // Reading structures from raw pointers is what is tested here.
+
+mod note;
+mod sized;
+mod view;

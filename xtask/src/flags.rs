@@ -1,6 +1,12 @@
 //! Every flag of `cargo xtask`. The doc comments are the help texts.
 
-use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::engine::{EngineChoice, Mount};
+use crate::lab::Arch;
 
 /// Builds matched hosts and plugins in pinned images, checks every pair, and renders the reports.
 ///
@@ -17,4 +23,50 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     /// Shows what lab.toml holds.
     Lab,
+    /// Runs one program inside an image, just as builds and probes are run.
+    ///
+    /// Ends with the program's own exit code, 128 + signal if it was killed by one, 124 if its deadline passed.
+    Exec(ExecFlags),
+}
+
+#[derive(Args)]
+pub(crate) struct ExecFlags {
+    /// The root file system to run in: the folder of an unpacked image.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) rootfs: PathBuf,
+    /// The architecture of its programs.
+    #[arg(long, value_enum, default_value = "x86_64")]
+    pub(crate) arch: Arch,
+    /// What runs it.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) engine: EngineChoice,
+    /// A static qemu-aarch64, for aarch64 programs on another machine.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) emulator: Option<PathBuf>,
+    /// Shows SOURCE of this machine at TARGET; `:rw` lets the program write to it. May be repeated.
+    #[arg(long = "mount", value_name = "SOURCE:TARGET[:rw]", value_parser = parse_mount)]
+    pub(crate) mounts: Vec<Mount>,
+    /// A variable of the otherwise empty environment. May be repeated.
+    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = parse_variable)]
+    pub(crate) env: Vec<(String, OsString)>,
+    /// The working directory inside the image.
+    #[arg(long, default_value = "/", value_name = "FOLDER")]
+    pub(crate) cwd: String,
+    /// Seconds after which the program and all its children are killed.
+    #[arg(long, default_value_t = 600.0, value_name = "SECONDS")]
+    pub(crate) deadline: f64,
+    /// The program, an absolute path inside the image, and its arguments.
+    #[arg(required = true, last = true)]
+    pub(crate) argv: Vec<OsString>,
+}
+
+fn parse_mount(text: &str) -> Result<Mount, String> {
+    let (rest, writable) = text.strip_suffix(":rw").map_or((text, false), |rest| (rest, true));
+    let (source, target) = rest.split_once(':').ok_or("expected SOURCE:TARGET or SOURCE:TARGET:rw")?;
+    Ok(Mount { source: source.into(), target: target.into(), writable })
+}
+
+fn parse_variable(text: &str) -> Result<(String, OsString), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    Ok((name.into(), value.into()))
 }

@@ -3,8 +3,11 @@
 //! This process never loads a plugin; `plugin-probe` does, inside a host image.
 #![forbid(unsafe_code)]
 
+mod engine;
 mod error;
+mod exec;
 mod flags;
+mod image;
 mod lab;
 mod paths;
 
@@ -16,6 +19,9 @@ use crate::error::Stop;
 use crate::flags::{Cli, Verb};
 
 fn main() -> ExitCode {
+    if let Some(code) = engine::run_if_reexecuted() {
+        return code;
+    }
     let cli = Cli::parse();
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
@@ -27,7 +33,9 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {
+    engine::handle_interrupts()?;
     match cli.verb {
+        Verb::Exec(flags) => exec::run(&flags),
         Verb::Lab => {
             let lab = lab::Lab::read(&paths::repository()?)?;
             println!("{} hosts, {} artifacts", lab.hosts.len(), lab.artifacts.len());

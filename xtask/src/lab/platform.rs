@@ -6,11 +6,14 @@ use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
 /// A processor architecture, by the name that target triples use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, clap::ValueEnum,
+)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Arch {
     /// AMD64, `EM_X86_64`.
     #[serde(rename = "x86_64")]
+    #[value(name = "x86_64")]
     X86_64,
     /// ARM64, `EM_AARCH64`.
     Aarch64,

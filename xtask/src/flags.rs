@@ -21,6 +21,12 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {
+    /// Writes the files that are generated from sources, such as the C header of the contract.
+    Codegen {
+        /// Writes nothing; fails if a generated file is stale.
+        #[arg(long)]
+        check: bool,
+    },
     /// Shows what lab.toml holds.
     Lab,
     /// Runs one program inside an image, just as builds and probes are run.

@@ -3,6 +3,7 @@
 //! This process never loads a plugin; `plugin-probe` does, inside a host image.
 #![forbid(unsafe_code)]
 
+mod codegen;
 mod engine;
 mod error;
 mod exec;
@@ -36,6 +37,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     engine::handle_interrupts()?;
     match cli.verb {
         Verb::Exec(flags) => exec::run(&flags),
+        Verb::Codegen { check } => codegen::run(check),
         Verb::Lab => {
             let lab = lab::Lab::read(&paths::repository()?)?;
             println!("{} hosts, {} artifacts", lab.hosts.len(), lab.artifacts.len());

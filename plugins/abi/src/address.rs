@@ -27,12 +27,7 @@ pub const FAMILY_IPV6: u16 = 6;
 
 impl Address {
     /// An address that is not known.
-    pub const UNKNOWN: Address = Address {
-        family: FAMILY_UNKNOWN,
-        port: 0,
-        scope: 0,
-        bytes: [0; 16],
-    };
+    pub const UNKNOWN: Address = Address { family: FAMILY_UNKNOWN, port: 0, scope: 0, bytes: [0; 16] };
 
     /// An IPv4 address.
     pub const fn v4(octets: [u8; 4], port: u16) -> Address {
@@ -47,12 +42,7 @@ impl Address {
 
     /// An IPv6 address.
     pub const fn v6(octets: [u8; 16], port: u16, scope: u32) -> Address {
-        Address {
-            family: FAMILY_IPV6,
-            port,
-            scope,
-            bytes: octets,
-        }
+        Address { family: FAMILY_IPV6, port, scope, bytes: octets }
     }
 }
 
@@ -61,11 +51,7 @@ impl fmt::Debug for Address {
         let [a, b, c, d, ..] = self.bytes;
         match self.family {
             FAMILY_IPV4 => write!(f, "{a}.{b}.{c}.{d}:{}", self.port),
-            FAMILY_IPV6 => write!(
-                f,
-                "ipv6 {:02x?} port {} scope {}",
-                self.bytes, self.port, self.scope
-            ),
+            FAMILY_IPV6 => write!(f, "ipv6 {:02x?} port {} scope {}", self.bytes, self.port, self.scope),
             FAMILY_UNIX => f.write_str("unix"),
             other => write!(f, "address family {other}"),
         }

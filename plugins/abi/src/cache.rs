@@ -17,17 +17,12 @@ pub struct CacheTable {
     pub reserved: u32,
     /// Makes an instance; see [`CreateArgs`].
     pub create: Option<
-        unsafe extern "C" fn(
-            args: *const CreateArgs,
-            instance: *mut *mut c_void,
-            error: TextSink,
-        ) -> Status,
+        unsafe extern "C" fn(args: *const CreateArgs, instance: *mut *mut c_void, error: TextSink) -> Status,
     >,
     /// Ends an instance; see [`CreateArgs`].
     pub destroy: Option<unsafe extern "C" fn(instance: *mut c_void)>,
     /// Looks up a key: [`Status::OK`] with the value, [`Status::NOT_FOUND`], or a failure.
-    pub get:
-        Option<unsafe extern "C" fn(instance: *mut c_void, key: Bytes, completion: Completion)>,
+    pub get: Option<unsafe extern "C" fn(instance: *mut c_void, key: Bytes, completion: Completion)>,
     /// Stores a value under a key for `ttl_ms` milliseconds, 0 for no expiry; an older value is replaced, with its expiry.
     /// [`Status::OK`] once a following `get` would see it, or a failure.
     pub set: Option<
@@ -40,8 +35,7 @@ pub struct CacheTable {
         ),
     >,
     /// Removes a key: [`Status::OK`] if it was there, [`Status::NOT_FOUND`] if not, or a failure.
-    pub remove:
-        Option<unsafe extern "C" fn(instance: *mut c_void, key: Bytes, completion: Completion)>,
+    pub remove: Option<unsafe extern "C" fn(instance: *mut c_void, key: Bytes, completion: Completion)>,
     /// Since 1.1, may be absent; as in [`HandlerTable::health`](crate::HandlerTable::health).
     pub health: Option<unsafe extern "C" fn(instance: *mut c_void, report: TextSink) -> Status>,
 }
@@ -56,10 +50,8 @@ pub struct Completion {
     /// Handed to `done` unchanged.
     pub context: *mut c_void,
     /// Takes the answer; copies `value` (absent unless a `get` found one) and `message` (absent unless `status` is a
-    /// failure). Must be called exactly once; does not block. Never `None`.
-    pub done: Option<
-        unsafe extern "C" fn(context: *mut c_void, status: Status, value: Bytes, message: Text),
-    >,
+    /// failure). Must be called exactly once; does not block. Never null.
+    pub done: Option<unsafe extern "C" fn(context: *mut c_void, status: Status, value: Bytes, message: Text)>,
 }
 
 // SAFETY: the contract makes a table and what it points to constant.

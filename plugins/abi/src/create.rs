@@ -31,7 +31,7 @@ pub struct LogSink {
     /// Handed to `write` unchanged.
     pub context: *mut c_void,
     /// Copies one line without its end. `level` is one of the `LOG_` constants; others are treated as the nearest.
-    /// From any thread, several at once. Does not block for long. `None` drops everything.
+    /// From any thread, several at once. Does not block for long. Null drops everything.
     pub write: Option<unsafe extern "C" fn(context: *mut c_void, level: u32, line: Text)>,
 }
 
@@ -48,10 +48,7 @@ pub const LOG_TRACE: u32 = 5;
 
 impl LogSink {
     /// A sink that drops what is written.
-    pub const IGNORE: LogSink = LogSink {
-        context: core::ptr::null_mut(),
-        write: None,
-    };
+    pub const IGNORE: LogSink = LogSink { context: core::ptr::null_mut(), write: None };
 }
 
 // SAFETY: the contract lets every thread use a log sink.

@@ -21,7 +21,7 @@ pub struct PluginDescriptor {
     /// Zero. A host ignores bits it does not know.
     pub flags: u32,
     /// Whether the plugin wants to run on this host: [`Status::OK`] yes, [`Status::DECLINED`] no, with the reason written
-    /// to the sink; any other status counts as no. `None` means yes.
+    /// to the sink; any other status counts as no. Null means yes.
     ///
     /// Called before any other function and before anything of the plugin is used, on one thread at a time, perhaps more
     /// than once. It must be quick, and must not start threads or keep the facts: they are borrowed for the call.
@@ -72,12 +72,7 @@ impl PluginDescriptor {
         let stride = first.size as usize;
         let offset = match index.checked_mul(stride) {
             Some(offset) if offset <= isize::MAX as usize => offset,
-            _ => {
-                return Err(SizeError::TooSmall {
-                    size: stride,
-                    minimum: Factory::MINIMUM_SIZE,
-                })
-            }
+            _ => return Err(SizeError::TooSmall { size: stride, minimum: Factory::MINIMUM_SIZE }),
         };
         // SAFETY: all elements have the size of the first and `index` is in bounds.
         let at = unsafe { self.factories.cast::<u8>().add(offset) };

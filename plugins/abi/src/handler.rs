@@ -13,11 +13,7 @@ pub struct HandlerTable {
     pub reserved: u32,
     /// Makes an instance; see [`CreateArgs`].
     pub create: Option<
-        unsafe extern "C" fn(
-            args: *const CreateArgs,
-            instance: *mut *mut c_void,
-            error: TextSink,
-        ) -> Status,
+        unsafe extern "C" fn(args: *const CreateArgs, instance: *mut *mut c_void, error: TextSink) -> Status,
     >,
     /// Ends an instance; see [`CreateArgs`].
     pub destroy: Option<unsafe extern "C" fn(instance: *mut c_void)>,
@@ -62,8 +58,7 @@ pub struct ResponseSink {
     /// Sets the status code, 200 to 599; the last call counts. Without a call it is 200.
     pub set_status: Option<unsafe extern "C" fn(context: *mut c_void, status: u32) -> Status>,
     /// Adds a header field. Fields of the connection (`connection`, `transfer-encoding`, `content-length`) are the host's.
-    pub add_header:
-        Option<unsafe extern "C" fn(context: *mut c_void, name: Text, value: Bytes) -> Status>,
+    pub add_header: Option<unsafe extern "C" fn(context: *mut c_void, name: Text, value: Bytes) -> Status>,
     /// Appends to the body. [`Status::LIMIT_EXCEEDED`] if the host takes no body this long, [`Status::CLOSED`] if the
     /// client is gone: the handler should give up in both cases.
     pub write_body: Option<unsafe extern "C" fn(context: *mut c_void, chunk: Bytes) -> Status>,

@@ -21,13 +21,8 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of their codes.
-    pub const ALL: [Kind; 5] = [
-        Kind::Handler,
-        Kind::Middleware,
-        Kind::Cache,
-        Kind::Resolver,
-        Kind::Showcase,
-    ];
+    /// cbindgen:ignore
+    pub const ALL: [Kind; 5] = [Kind::Handler, Kind::Middleware, Kind::Cache, Kind::Resolver, Kind::Showcase];
 
     /// The number used in notes and descriptors.
     pub const fn code(self) -> u32 {

@@ -1,8 +1,6 @@
 //! Middlewares: before and after the handler, or instead of it.
 
-use crate::{
-    Address, Bytes, CreateArgs, Header, Request, ResponseSink, SizeFirst, Status, Text, TextSink,
-};
+use crate::{Address, Bytes, CreateArgs, Header, Request, ResponseSink, SizeFirst, Status, Text, TextSink};
 use core::ffi::c_void;
 
 /// What a plugin of kind middleware offers.
@@ -17,11 +15,7 @@ pub struct MiddlewareTable {
     pub reserved: u32,
     /// Makes an instance; see [`CreateArgs`].
     pub create: Option<
-        unsafe extern "C" fn(
-            args: *const CreateArgs,
-            instance: *mut *mut c_void,
-            error: TextSink,
-        ) -> Status,
+        unsafe extern "C" fn(args: *const CreateArgs, instance: *mut *mut c_void, error: TextSink) -> Status,
     >,
     /// Ends an instance; see [`CreateArgs`].
     pub destroy: Option<unsafe extern "C" fn(instance: *mut c_void)>,
@@ -72,19 +66,15 @@ pub struct RequestEdit {
     /// Handed to the functions unchanged.
     pub context: *mut c_void,
     /// Replaces all fields of that name by one.
-    pub set_header:
-        Option<unsafe extern "C" fn(context: *mut c_void, name: Text, value: Bytes) -> Status>,
+    pub set_header: Option<unsafe extern "C" fn(context: *mut c_void, name: Text, value: Bytes) -> Status>,
     /// Adds a field, keeping others of that name.
-    pub add_header:
-        Option<unsafe extern "C" fn(context: *mut c_void, name: Text, value: Bytes) -> Status>,
+    pub add_header: Option<unsafe extern "C" fn(context: *mut c_void, name: Text, value: Bytes) -> Status>,
     /// Removes all fields of that name; none is fine.
     pub remove_header: Option<unsafe extern "C" fn(context: *mut c_void, name: Text) -> Status>,
     /// Replaces path and query. An absent query means that there is none. Routing follows the new path.
-    pub set_target:
-        Option<unsafe extern "C" fn(context: *mut c_void, path: Text, query: Text) -> Status>,
+    pub set_target: Option<unsafe extern "C" fn(context: *mut c_void, path: Text, query: Text) -> Status>,
     /// Replaces the address of the peer, as one does behind a trusted proxy.
-    pub set_peer:
-        Option<unsafe extern "C" fn(context: *mut c_void, peer: *const Address) -> Status>,
+    pub set_peer: Option<unsafe extern "C" fn(context: *mut c_void, peer: *const Address) -> Status>,
 }
 
 /// A response on its way back. Borrowed for the call it is passed to.
@@ -116,11 +106,9 @@ pub struct ResponseEdit {
     /// Replaces the status code, 200 to 599.
     pub set_status: Option<unsafe extern "C" fn(context: *mut c_void, status: u32) -> Status>,
     /// Replaces all fields of that name by one.
-    pub set_header:
-        Option<unsafe extern "C" fn(context: *mut c_void, name: Text, value: Bytes) -> Status>,
+    pub set_header: Option<unsafe extern "C" fn(context: *mut c_void, name: Text, value: Bytes) -> Status>,
     /// Adds a field, keeping others of that name.
-    pub add_header:
-        Option<unsafe extern "C" fn(context: *mut c_void, name: Text, value: Bytes) -> Status>,
+    pub add_header: Option<unsafe extern "C" fn(context: *mut c_void, name: Text, value: Bytes) -> Status>,
     /// Removes all fields of that name; none is fine.
     pub remove_header: Option<unsafe extern "C" fn(context: *mut c_void, name: Text) -> Status>,
     /// Replaces the whole body; the host sees to `content-length`.

@@ -18,7 +18,7 @@ pub const SECTION: &str = ".note.dynlab";
 pub const OWNER: &[u8; 7] = b"Dynlab\0";
 
 /// Type of the note: which layout its descriptor has.
-pub const TYPE: u32 = 1;
+pub const NOTE_TYPE: u32 = 1;
 
 /// The whole note as it lies in the file: header, owner, descriptor; 4-byte aligned, little-endian.
 #[repr(C)]
@@ -28,7 +28,7 @@ pub struct Note {
     pub owner_size: u32,
     /// `n_descsz`: size of [`NoteDescriptor`] in bytes. A later version may append to it.
     pub descriptor_size: u32,
-    /// `n_type`: [`TYPE`].
+    /// `n_type`: [`NOTE_TYPE`].
     pub note_type: u32,
     /// [`OWNER`], padded to a multiple of four bytes.
     pub owner: [u8; 8],
@@ -81,18 +81,12 @@ impl Note {
             is_semver(identity.version.as_bytes()),
             "plugin version: semantic version like 1.2.3 or 1.2.3-beta.1"
         );
-        assert!(
-            is_name(identity.entry.as_bytes()),
-            "entry symbol: letters, digits, '_', first a letter"
-        );
-        assert!(
-            is_name(identity.target.as_bytes()),
-            "target: a triple like x86_64-unknown-linux-gnu"
-        );
+        assert!(is_name(identity.entry.as_bytes()), "entry symbol: letters, digits, '_', first a letter");
+        assert!(is_name(identity.target.as_bytes()), "target: a triple like x86_64-unknown-linux-gnu");
         Note {
             owner_size: OWNER.len() as u32,
             descriptor_size: DESCRIPTOR_SIZE as u32,
-            note_type: TYPE,
+            note_type: NOTE_TYPE,
             owner: fixed("Dynlab"),
             descriptor: NoteDescriptor {
                 abi_major: identity.abi_major,
@@ -134,14 +128,8 @@ impl NoteDescriptor {
 /// `text` filled up with NUL to `N` bytes, at least one of them.
 const fn fixed<const N: usize>(text: &str) -> [u8; N] {
     let bytes = text.as_bytes();
-    assert!(
-        bytes.len() < N,
-        "text is too long for its field of the plugin's note"
-    );
-    assert!(
-        rules::is_printable_ascii(bytes),
-        "text in the plugin's note must be printable ASCII"
-    );
+    assert!(bytes.len() < N, "text is too long for its field of the plugin's note");
+    assert!(rules::is_printable_ascii(bytes), "text in the plugin's note must be printable ASCII");
     let mut field = [0; N];
     let mut i = 0;
     while i < bytes.len() {

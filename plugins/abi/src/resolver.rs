@@ -13,11 +13,7 @@ pub struct ResolverTable {
     pub reserved: u32,
     /// Makes an instance; see [`CreateArgs`].
     pub create: Option<
-        unsafe extern "C" fn(
-            args: *const CreateArgs,
-            instance: *mut *mut c_void,
-            error: TextSink,
-        ) -> Status,
+        unsafe extern "C" fn(args: *const CreateArgs, instance: *mut *mut c_void, error: TextSink) -> Status,
     >,
     /// Ends an instance; see [`CreateArgs`]. Wakes every [`Waker`] that is still held before it returns.
     pub destroy: Option<unsafe extern "C" fn(instance: *mut c_void)>,
@@ -39,12 +35,7 @@ pub struct ResolverTable {
     /// Tells how an upstream fared, so that the plugin can leave failing ones out for a while. `outcome` is one of the
     /// `OUTCOME_` constants. Must not block. May be absent.
     pub report: Option<
-        unsafe extern "C" fn(
-            instance: *mut c_void,
-            host: Text,
-            upstream: *const Upstream,
-            outcome: u32,
-        ),
+        unsafe extern "C" fn(instance: *mut c_void, host: Text, upstream: *const Upstream, outcome: u32),
     >,
     /// Since 1.1, may be absent; as in [`HandlerTable::health`](crate::HandlerTable::health).
     pub health: Option<unsafe extern "C" fn(instance: *mut c_void, report: TextSink) -> Status>,
@@ -75,8 +66,7 @@ pub struct UpstreamSink {
     /// Handed to `add` unchanged.
     pub context: *mut c_void,
     /// Copies one upstream; the order is the order of preference among equal weights.
-    pub add:
-        Option<unsafe extern "C" fn(context: *mut c_void, upstream: *const Upstream) -> Status>,
+    pub add: Option<unsafe extern "C" fn(context: *mut c_void, upstream: *const Upstream) -> Status>,
 }
 
 /// How a resolver says that asking again is worth it. The layout is final.
@@ -88,7 +78,7 @@ pub struct UpstreamSink {
 pub struct Waker {
     /// Handed to `wake` unchanged.
     pub context: *mut c_void,
-    /// Does not block. `None` if the host cannot wait: the plugin must not answer [`Status::PENDING`] then.
+    /// Does not block. Null if the host cannot wait: the plugin must not answer [`Status::PENDING`] then.
     pub wake: Option<unsafe extern "C" fn(context: *mut c_void)>,
 }
 

@@ -13,22 +13,13 @@ pub struct ShowcaseTable {
     pub reserved: u32,
     /// Makes an instance; see [`CreateArgs`].
     pub create: Option<
-        unsafe extern "C" fn(
-            args: *const CreateArgs,
-            instance: *mut *mut c_void,
-            error: TextSink,
-        ) -> Status,
+        unsafe extern "C" fn(args: *const CreateArgs, instance: *mut *mut c_void, error: TextSink) -> Status,
     >,
     /// Ends an instance; see [`CreateArgs`].
     pub destroy: Option<unsafe extern "C" fn(instance: *mut c_void)>,
     /// Describes the instance in one line. Called by many threads at once.
-    pub describe: Option<
-        unsafe extern "C" fn(
-            instance: *mut c_void,
-            description: TextSink,
-            error: TextSink,
-        ) -> Status,
-    >,
+    pub describe:
+        Option<unsafe extern "C" fn(instance: *mut c_void, description: TextSink, error: TextSink) -> Status>,
 }
 
 // SAFETY: the contract makes a table and what it points to constant.

@@ -34,11 +34,7 @@ pub unsafe fn read_sized<T: SizeFirst>(from: *const T) -> Result<T, SizeError> {
     // SAFETY: the caller's promise.
     let size = unsafe { size_of_sized(from) }?;
     let mut value = MaybeUninit::<T>::zeroed();
-    let bytes = if size < mem::size_of::<T>() {
-        size
-    } else {
-        mem::size_of::<T>()
-    };
+    let bytes = if size < mem::size_of::<T>() { size } else { mem::size_of::<T>() };
     // SAFETY: `bytes` are readable (the caller's promise) and fit into `value`; they cannot overlap with a local.
     unsafe { ptr::copy_nonoverlapping(from.cast::<u8>(), value.as_mut_ptr().cast::<u8>(), bytes) };
     // SAFETY: the front is a valid structure (the caller's promise), zeros are valid behind it (`SizeFirst`).
@@ -58,10 +54,7 @@ pub unsafe fn borrow_sized<'a, T: SizeFirst>(from: *const T) -> Result<&'a T, Si
     // SAFETY: the caller's promise.
     let size = unsafe { size_of_sized(from) }?;
     if size < mem::size_of::<T>() {
-        return Err(SizeError::TooSmall {
-            size,
-            minimum: mem::size_of::<T>(),
-        });
+        return Err(SizeError::TooSmall { size, minimum: mem::size_of::<T>() });
     }
     // SAFETY: not null, aligned, large enough (checked); valid and unchanging (the caller's promise).
     Ok(unsafe { &*from })
@@ -87,10 +80,7 @@ unsafe fn size_of_sized<T: SizeFirst>(from: *const T) -> Result<usize, SizeError
     // SAFETY: readable (the caller's promise) and aligned (checked; `T` is aligned at least like its first field).
     let size = unsafe { from.cast::<u32>().read() } as usize;
     if size < T::MINIMUM_SIZE {
-        return Err(SizeError::TooSmall {
-            size,
-            minimum: T::MINIMUM_SIZE,
-        });
+        return Err(SizeError::TooSmall { size, minimum: T::MINIMUM_SIZE });
     }
     Ok(size)
 }
@@ -118,10 +108,7 @@ impl fmt::Display for SizeError {
             SizeError::Null => f.write_str("null pointer"),
             SizeError::Misaligned => f.write_str("misaligned pointer"),
             SizeError::TooSmall { size, minimum } => {
-                write!(
-                    f,
-                    "structure claims {size} bytes, the contract asks for at least {minimum}"
-                )
+                write!(f, "structure claims {size} bytes, the contract asks for at least {minimum}")
             }
         }
     }

@@ -76,11 +76,6 @@ impl fmt::Display for Status {
 
 impl fmt::Debug for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Status({}: {})",
-            self.0,
-            self.name().unwrap_or("unknown")
-        )
+        write!(f, "Status({}: {})", self.0, self.name().unwrap_or("unknown"))
     }
 }

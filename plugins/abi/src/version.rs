@@ -17,16 +17,10 @@ pub const ABI_MINOR: u16 = 1;
 /// [`read_sized`](crate::sized::read_sized) completes with absent entries; a newer one may call what the host lacks.
 pub const fn check_abi(major: u16, minor: u16) -> Result<(), AbiMismatch> {
     if major != ABI_MAJOR {
-        return Err(AbiMismatch::Major {
-            plugin: major,
-            host: ABI_MAJOR,
-        });
+        return Err(AbiMismatch::Major { plugin: major, host: ABI_MAJOR });
     }
     if minor > ABI_MINOR {
-        return Err(AbiMismatch::Minor {
-            plugin: minor,
-            host: ABI_MINOR,
-        });
+        return Err(AbiMismatch::Minor { plugin: minor, host: ABI_MINOR });
     }
     Ok(())
 }
@@ -74,18 +68,9 @@ mod tests {
         assert_eq!(check_abi(1, ABI_MINOR), Ok(()));
         assert_eq!(
             check_abi(1, ABI_MINOR + 1),
-            Err(AbiMismatch::Minor {
-                plugin: ABI_MINOR + 1,
-                host: ABI_MINOR
-            })
+            Err(AbiMismatch::Minor { plugin: ABI_MINOR + 1, host: ABI_MINOR })
         );
-        assert_eq!(
-            check_abi(2, 0),
-            Err(AbiMismatch::Major { plugin: 2, host: 1 })
-        );
-        assert_eq!(
-            check_abi(0, 9),
-            Err(AbiMismatch::Major { plugin: 0, host: 1 })
-        );
+        assert_eq!(check_abi(2, 0), Err(AbiMismatch::Major { plugin: 2, host: 1 }));
+        assert_eq!(check_abi(0, 9), Err(AbiMismatch::Major { plugin: 0, host: 1 }));
     }
 }

@@ -36,23 +36,17 @@ pub struct Bytes {
 pub struct TextSink {
     /// Handed to `write` unchanged.
     pub context: *mut c_void,
-    /// Copies `text`; a second call replaces what the first one left. `None` if the caller does not want the text.
+    /// Copies `text`; a second call replaces what the first one left. Null if the caller does not want the text.
     pub write: Option<unsafe extern "C" fn(context: *mut c_void, text: Text)>,
 }
 
 impl Text {
     /// The absent text: null, length zero.
-    pub const ABSENT: Text = Text {
-        ptr: ptr::null(),
-        len: 0,
-    };
+    pub const ABSENT: Text = Text { ptr: ptr::null(), len: 0 };
 
     /// A view of `text`, valid as long as `text` is borrowed; the caller keeps it so.
     pub const fn new(text: &str) -> Text {
-        Text {
-            ptr: text.as_ptr(),
-            len: text.len(),
-        }
+        Text { ptr: text.as_ptr(), len: text.len() }
     }
 
     /// True if the pointer is null, whatever the length.
@@ -68,31 +62,20 @@ impl Text {
     /// # Safety
     /// If the pointer is not null, `len` bytes behind it are readable and do not change during `'a`.
     pub unsafe fn as_str<'a>(self) -> Result<&'a str, ViewError> {
-        let bytes = Bytes {
-            ptr: self.ptr,
-            len: self.len,
-        };
+        let bytes = Bytes { ptr: self.ptr, len: self.len };
         // SAFETY: the caller's promise is the one `as_slice` asks for.
         let bytes = unsafe { bytes.as_slice() }?;
-        str::from_utf8(bytes).map_err(|error| ViewError::NotUtf8 {
-            valid_up_to: error.valid_up_to(),
-        })
+        str::from_utf8(bytes).map_err(|error| ViewError::NotUtf8 { valid_up_to: error.valid_up_to() })
     }
 }
 
 impl Bytes {
     /// The absent view: null, length zero.
-    pub const ABSENT: Bytes = Bytes {
-        ptr: ptr::null(),
-        len: 0,
-    };
+    pub const ABSENT: Bytes = Bytes { ptr: ptr::null(), len: 0 };
 
     /// A view of `bytes`, valid as long as `bytes` is borrowed; the caller keeps it so.
     pub const fn new(bytes: &[u8]) -> Bytes {
-        Bytes {
-            ptr: bytes.as_ptr(),
-            len: bytes.len(),
-        }
+        Bytes { ptr: bytes.as_ptr(), len: bytes.len() }
     }
 
     /// True if the pointer is null, whatever the length.
@@ -115,10 +98,7 @@ impl Bytes {
 
 impl TextSink {
     /// A sink that drops what is written.
-    pub const IGNORE: TextSink = TextSink {
-        context: ptr::null_mut(),
-        write: None,
-    };
+    pub const IGNORE: TextSink = TextSink { context: ptr::null_mut(), write: None };
 
     /// Leaves `text` with the caller.
     ///

@@ -42,9 +42,7 @@ impl<'a> Identity<'a> {
     /// If the descriptor is too short or a field breaks its rule.
     pub fn parse(descriptor: &'a [u8]) -> Result<Identity<'a>, NoteError> {
         if descriptor.len() < DESCRIPTOR_SIZE {
-            return Err(NoteError::DescriptorTooShort {
-                size: descriptor.len(),
-            });
+            return Err(NoteError::DescriptorTooShort { size: descriptor.len() });
         }
         let mut fields = Fields { rest: descriptor };
         let identity = Identity {
@@ -67,10 +65,7 @@ impl<'a> Identity<'a> {
         ];
         for (field, kept) in rules {
             if !kept {
-                return Err(NoteError::Field {
-                    field,
-                    problem: Problem::BreaksRule,
-                });
+                return Err(NoteError::Field { field, problem: Problem::BreaksRule });
             }
         }
         Ok(identity)
@@ -89,9 +84,7 @@ struct Fields<'a> {
 impl<'a> Fields<'a> {
     fn take(&mut self, size: usize) -> Result<&'a [u8], NoteError> {
         if self.rest.len() < size {
-            return Err(NoteError::DescriptorTooShort {
-                size: self.rest.len(),
-            });
+            return Err(NoteError::DescriptorTooShort { size: self.rest.len() });
         }
         let (field, rest) = self.rest.split_at(size);
         self.rest = rest;
@@ -107,10 +100,7 @@ impl<'a> Fields<'a> {
     fn text(&mut self, field: &'static str, size: usize) -> Result<&'a str, NoteError> {
         let broken = |problem| NoteError::Field { field, problem };
         let bytes = self.take(size)?;
-        let end = bytes
-            .iter()
-            .position(|byte| *byte == 0)
-            .ok_or_else(|| broken(Problem::NotTerminated))?;
+        let end = bytes.iter().position(|byte| *byte == 0).ok_or_else(|| broken(Problem::NotTerminated))?;
         let (text, padding) = bytes.split_at(end);
         if padding.iter().any(|byte| *byte != 0) {
             return Err(broken(Problem::BytesAfterEnd));
@@ -169,21 +159,15 @@ pub enum Problem {
 impl fmt::Display for NoteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NoteError::RunsPastSegment { offset } => write!(
-                f,
-                "the note at offset {offset} runs past the end of its segment"
-            ),
+            NoteError::RunsPastSegment { offset } => {
+                write!(f, "the note at offset {offset} runs past the end of its segment")
+            }
             NoteError::Twice => f.write_str("there is more than one Dynlab note"),
-            NoteError::UnknownType { note_type } => write!(
-                f,
-                "the Dynlab note has type {note_type}, known is {}",
-                super::TYPE
-            ),
+            NoteError::UnknownType { note_type } => {
+                write!(f, "the Dynlab note has type {note_type}, known is {}", super::NOTE_TYPE)
+            }
             NoteError::DescriptorTooShort { size } => {
-                write!(
-                    f,
-                    "the note's descriptor has {size} bytes, at least {DESCRIPTOR_SIZE} are needed"
-                )
+                write!(f, "the note's descriptor has {size} bytes, at least {DESCRIPTOR_SIZE} are needed")
             }
             NoteError::Field { field, problem } => {
                 write!(f, "the note's field `{field}` {problem}")

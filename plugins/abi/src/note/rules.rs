@@ -21,8 +21,7 @@ pub const fn is_name(text: &[u8]) -> bool {
     }
     let mut i = 0;
     while i < text.len() {
-        if !text[i].is_ascii_alphanumeric() && text[i] != b'-' && text[i] != b'_' && text[i] != b'.'
-        {
+        if !text[i].is_ascii_alphanumeric() && text[i] != b'-' && text[i] != b'_' && text[i] != b'.' {
             return false;
         }
         i += 1;
@@ -137,19 +136,10 @@ mod tests {
 
     #[test]
     fn names() {
-        for good in [
-            "ip",
-            "static-files",
-            "x86_64-unknown-linux-gnu",
-            "dynlab_plugin",
-            "v1.0",
-            "0",
-        ] {
+        for good in ["ip", "static-files", "x86_64-unknown-linux-gnu", "dynlab_plugin", "v1.0", "0"] {
             assert!(is_name(good.as_bytes()), "{}", good);
         }
-        for bad in [
-            "", ".", "..", "../ip", "a/b", "-ip", "_ip", "i p", "ip\n", "ïp",
-        ] {
+        for bad in ["", ".", "..", "../ip", "a/b", "-ip", "_ip", "i p", "ip\n", "ïp"] {
             assert!(!is_name(bad.as_bytes()), "{}", bad);
         }
     }

@@ -1,6 +1,6 @@
 //! Walks the notes of a PT_NOTE segment (or of a note section) and finds ours.
 
-use super::{NoteError, OWNER, TYPE};
+use super::{NoteError, NOTE_TYPE, OWNER};
 
 /// Finds the descriptor of the Dynlab note in the bytes of one segment; give it to [`Identity::parse`](super::Identity).
 ///
@@ -24,10 +24,8 @@ pub fn find(segment: &[u8], align: u64) -> Result<Option<&[u8]>, NoteError> {
         if found.is_some() {
             return Err(NoteError::Twice);
         }
-        if note.note_type != TYPE {
-            return Err(NoteError::UnknownType {
-                note_type: note.note_type,
-            });
+        if note.note_type != NOTE_TYPE {
+            return Err(NoteError::UnknownType { note_type: note.note_type });
         }
         found = Some(note.descriptor);
     }
@@ -56,11 +54,7 @@ pub struct RawNotes<'a> {
 impl<'a> RawNotes<'a> {
     /// Starts at the beginning of `segment`; for `align` see [`find`].
     pub fn new(segment: &'a [u8], align: u64) -> RawNotes<'a> {
-        RawNotes {
-            segment,
-            offset: 0,
-            align: if align == 8 { 8 } else { 4 },
-        }
+        RawNotes { segment, offset: 0, align: if align == 8 { 8 } else { 4 } }
     }
 
     /// The next `size` bytes at the cursor, which then moves past them and their padding.
@@ -69,26 +63,16 @@ impl<'a> RawNotes<'a> {
         let bytes = self.segment.get(self.offset..end)?;
         let padded = end.checked_add(self.align - 1)? & !(self.align - 1);
         // The padding of the last note may be missing.
-        self.offset = if padded < self.segment.len() {
-            padded
-        } else {
-            self.segment.len()
-        };
+        self.offset = if padded < self.segment.len() { padded } else { self.segment.len() };
         Some(bytes)
     }
 
     fn take_note(&mut self) -> Option<RawNote<'a>> {
-        let header = self
-            .segment
-            .get(self.offset..self.offset.checked_add(12)?)?;
+        let header = self.segment.get(self.offset..self.offset.checked_add(12)?)?;
         self.offset += 12;
         let owner = self.take(number_at(header, 0) as usize)?;
         let descriptor = self.take(number_at(header, 4) as usize)?;
-        Some(RawNote {
-            owner,
-            note_type: number_at(header, 8),
-            descriptor,
-        })
+        Some(RawNote { owner, note_type: number_at(header, 8), descriptor })
     }
 }
 

@@ -19,13 +19,8 @@ static NOTE: Note = Note::new(&IDENTITY);
 
 fn bytes_of(note: &Note) -> Vec<u8> {
     // SAFETY: a note is integers and byte arrays without padding.
-    unsafe {
-        std::slice::from_raw_parts(
-            (note as *const Note).cast::<u8>(),
-            std::mem::size_of::<Note>(),
-        )
-    }
-    .to_vec()
+    unsafe { std::slice::from_raw_parts((note as *const Note).cast::<u8>(), std::mem::size_of::<Note>()) }
+        .to_vec()
 }
 
 fn foreign(owner: &[u8], descriptor: &[u8], align: usize) -> Vec<u8> {
@@ -51,10 +46,9 @@ fn what_is_written_is_read_back() {
 #[test]
 fn found_among_foreign_notes() {
     let build_id = foreign(b"GNU\0", &[7; 20], 4);
-    for segment in [
-        [build_id.clone(), bytes_of(&NOTE)].concat(),
-        [bytes_of(&NOTE), build_id.clone()].concat(),
-    ] {
+    for segment in
+        [[build_id.clone(), bytes_of(&NOTE)].concat(), [bytes_of(&NOTE), build_id.clone()].concat()]
+    {
         let descriptor = note::find(&segment, 4).unwrap().unwrap();
         assert_eq!(Identity::parse(descriptor), Ok(IDENTITY));
     }
@@ -81,16 +75,9 @@ fn a_longer_descriptor_of_a_later_version_is_read() {
 
 #[test]
 fn another_abi_and_an_unknown_kind_are_still_identified() {
-    let note = Note::new(&Identity {
-        abi_major: 9,
-        kind: 77,
-        ..IDENTITY
-    });
+    let note = Note::new(&Identity { abi_major: 9, kind: 77, ..IDENTITY });
     let identity = note.identity().unwrap();
-    assert_eq!(
-        (identity.abi_major, identity.kind, identity.known_kind()),
-        (9, 77, None)
-    );
+    assert_eq!((identity.abi_major, identity.kind, identity.known_kind()), (9, 77, None));
 }
 
 #[test]
@@ -106,38 +93,24 @@ fn broken_fields_are_named() {
     check(8, b"i\xffp", field("name", Problem::NotPrintable));
     check(8, b"../ip", field("name", Problem::BreaksRule));
     check(8, b"\0\0", field("name", Problem::BreaksRule));
-    check(
-        72,
-        b"1.2\0\0\0\0\0\0\0\0\0",
-        field("version", Problem::BreaksRule),
-    );
+    check(72, b"1.2\0\0\0\0\0\0\0\0\0", field("version", Problem::BreaksRule));
     check(168, b"x86 64", field("target", Problem::BreaksRule));
 }
 
 #[test]
 fn two_notes_and_foreign_types_are_refused() {
     let ours = bytes_of(&NOTE);
-    assert_eq!(
-        note::find(&[ours.clone(), ours.clone()].concat(), 4),
-        Err(NoteError::Twice)
-    );
+    assert_eq!(note::find(&[ours.clone(), ours.clone()].concat(), 4), Err(NoteError::Twice));
     let mut other_type = ours;
     other_type[8] = 2;
-    assert_eq!(
-        note::find(&other_type, 4),
-        Err(NoteError::UnknownType { note_type: 2 })
-    );
+    assert_eq!(note::find(&other_type, 4), Err(NoteError::UnknownType { note_type: 2 }));
 }
 
 #[test]
 fn every_truncation_is_an_error_or_nothing() {
     let bytes = bytes_of(&NOTE);
     for end in 1..bytes.len() {
-        assert_eq!(
-            note::find(&bytes[..end], 4),
-            Err(NoteError::RunsPastSegment { offset: 0 }),
-            "{end}"
-        );
+        assert_eq!(note::find(&bytes[..end], 4), Err(NoteError::RunsPastSegment { offset: 0 }), "{end}");
     }
     for end in 0..DESCRIPTOR_SIZE {
         let error = Identity::parse(&bytes[20..20 + end]);
@@ -167,20 +140,8 @@ fn total_on_hostile_bytes() {
             let _ = Identity::parse(descriptor);
         }
     }
-    for sizes in [
-        [u32::MAX; 3],
-        [u32::MAX, 0, 0],
-        [0, u32::MAX, 0],
-        [7, u32::MAX - 3, 1],
-    ] {
-        let bytes: Vec<u8> = sizes
-            .iter()
-            .flat_map(|size| size.to_le_bytes())
-            .chain([0; 64])
-            .collect();
-        assert_eq!(
-            note::find(&bytes, 4),
-            Err(NoteError::RunsPastSegment { offset: 0 })
-        );
+    for sizes in [[u32::MAX; 3], [u32::MAX, 0, 0], [0, u32::MAX, 0], [7, u32::MAX - 3, 1]] {
+        let bytes: Vec<u8> = sizes.iter().flat_map(|size| size.to_le_bytes()).chain([0; 64]).collect();
+        assert_eq!(note::find(&bytes, 4), Err(NoteError::RunsPastSegment { offset: 0 }));
     }
 }

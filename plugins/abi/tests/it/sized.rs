@@ -28,20 +28,11 @@ fn table(size: u32) -> HandlerTable {
 #[test]
 fn minimum_sizes_end_before_what_was_added() {
     assert_eq!(HandlerTable::MINIMUM_SIZE, offset_of!(HandlerTable, health));
-    assert_eq!(
-        MiddlewareTable::MINIMUM_SIZE,
-        offset_of!(MiddlewareTable, health)
-    );
+    assert_eq!(MiddlewareTable::MINIMUM_SIZE, offset_of!(MiddlewareTable, health));
     assert_eq!(CacheTable::MINIMUM_SIZE, offset_of!(CacheTable, health));
-    assert_eq!(
-        ResolverTable::MINIMUM_SIZE,
-        offset_of!(ResolverTable, health)
-    );
+    assert_eq!(ResolverTable::MINIMUM_SIZE, offset_of!(ResolverTable, health));
     assert_eq!(ShowcaseTable::MINIMUM_SIZE, size_of::<ShowcaseTable>());
-    assert_eq!(
-        PluginDescriptor::MINIMUM_SIZE,
-        size_of::<PluginDescriptor>()
-    );
+    assert_eq!(PluginDescriptor::MINIMUM_SIZE, size_of::<PluginDescriptor>());
     assert_eq!(Factory::MINIMUM_SIZE, size_of::<Factory>());
     assert_eq!(CreateArgs::MINIMUM_SIZE, size_of::<CreateArgs>());
     assert_eq!(HostInfo::MINIMUM_SIZE, size_of::<HostInfo>());
@@ -73,10 +64,7 @@ fn a_longer_table_is_read_as_far_as_known() {
         table: HandlerTable,
         added: usize,
     }
-    let newer = Newer {
-        table: table(size_of::<Newer>() as u32),
-        added: 1,
-    };
+    let newer = Newer { table: table(size_of::<Newer>() as u32), added: 1 };
     // SAFETY: a valid table, as long as it claims.
     let read = unsafe { read_sized(std::ptr::addr_of!(newer).cast::<HandlerTable>()) }.unwrap();
     assert!(read.health.is_some());
@@ -89,19 +77,11 @@ fn impossible_structures_are_errors() {
         // SAFETY: callers pass a valid table with a size that must be refused, or a pointer that must not be read.
         unsafe { read_sized(from) }.unwrap_err()
     }
-    let too_small = SizeError::TooSmall {
-        size: 8,
-        minimum: HandlerTable::MINIMUM_SIZE,
-    };
+    let too_small = SizeError::TooSmall { size: 8, minimum: HandlerTable::MINIMUM_SIZE };
     assert_eq!(refused(&table(8)), too_small);
     assert_eq!(refused(std::ptr::null()), SizeError::Null);
     assert_eq!(
-        refused(
-            std::ptr::addr_of!(too_small)
-                .cast::<u8>()
-                .wrapping_add(1)
-                .cast()
-        ),
+        refused(std::ptr::addr_of!(too_small).cast::<u8>().wrapping_add(1).cast()),
         SizeError::Misaligned
     );
     let old = table(HandlerTable::MINIMUM_SIZE as u32);
@@ -148,10 +128,7 @@ fn factories_are_found_by_the_stride_of_the_first() {
     let names: Vec<_> = (0..3)
         // SAFETY: the descriptor keeps to the contract.
         .map(|index| unsafe {
-            descriptor
-                .factory(index)
-                .unwrap()
-                .map(|factory| factory.name.as_str().unwrap())
+            descriptor.factory(index).unwrap().map(|factory| factory.name.as_str().unwrap())
         })
         .collect();
     assert_eq!(names, [Some("Factory"), Some("Other"), None]);

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::image::Image;
 use crate::lab::Arch;
 
-pub(crate) use interrupt::{Guard, handle_interrupts, on_interrupt};
+pub(crate) use interrupt::{Guard, give_way_to_interrupt, handle_interrupts, on_interrupt};
 pub(crate) use sandbox::{Sandbox, run_if_reexecuted};
 
 /// Runs programs inside images.

@@ -24,7 +24,9 @@ fn main() -> ExitCode {
         return code;
     }
     let cli = Cli::parse();
-    match run(cli) {
+    let outcome = run(cli);
+    engine::give_way_to_interrupt();
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -61,6 +61,14 @@ pub(crate) fn on_interrupt(stop: impl FnOnce() + Send + 'static) -> Guard {
     Guard(id)
 }
 
+/// Returns at once, unless an interrupt is on its way: then it alone ends this process. `main` calls it before it
+/// reports an error, which would only tell that work was stopped.
+pub(crate) fn give_way_to_interrupt() {
+    while interrupted() {
+        thread::park();
+    }
+}
+
 /// Whether an interrupt is on its way: work that fails now fails because it was stopped.
 pub(crate) fn interrupted() -> bool {
     lock().interrupted

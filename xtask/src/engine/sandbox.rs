@@ -12,6 +12,7 @@
 mod fault;
 mod init;
 mod layout;
+mod loopback;
 mod mounts;
 mod namespaces;
 mod order;

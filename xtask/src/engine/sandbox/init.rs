@@ -20,8 +20,8 @@ use rustix::thread::{
 
 use super::fault::{During, Fault, Step};
 use super::order::{Order, Report, receive, send};
-use super::root;
 use super::supervisor::control_socket;
+use super::{loopback, root};
 use crate::engine::Exit;
 
 /// Follows one order from the socket on fd 0.
@@ -61,6 +61,7 @@ fn hung_up(control: &UnixStream) -> Result<bool> {
 
 fn follow(order: &Order, stdin: &[u8]) -> Result<Exit, Fault> {
     sethostname(b"sandbox").during(Step::Namespaces, || "set the host name".into())?;
+    loopback::start()?;
     root::enter(order)?;
     drop_privileges().during(Step::Other, || "give up privileges".into())?;
     if order.argv.is_empty() {

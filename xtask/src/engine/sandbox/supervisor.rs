@@ -29,6 +29,8 @@ pub(super) fn run() -> ExitCode {
 }
 
 fn supervise() -> Result<()> {
+    // Whatever xtask was given by cargo or a shell is not for the program.
+    close_fds::set_fds_cloexec(3, &[]);
     let mut control = control_socket()?;
     let order: Order = receive(&mut control)?;
     let mut stdin = vec![0; order.stdin_len];

@@ -1,0 +1,4 @@
+//! xtask from the outside: the built binary, as a user runs it.
+
+mod sandbox;
+mod tool;

@@ -33,6 +33,40 @@ pub(crate) enum Verb {
     ///
     /// Ends with the program's own exit code, 128 + signal if it was killed by one, 124 if its deadline passed.
     Exec(ExecFlags),
+    /// Makes, checks and renews the images that everything is built and probed in.
+    Images(ImagesFlags),
+}
+
+#[derive(Args)]
+pub(crate) struct ImagesFlags {
+    #[command(subcommand)]
+    pub(crate) verb: ImagesVerb,
+    /// The Debian mirror; without it this machine's apt configuration decides.
+    #[arg(long, global = true, env = "DYNLAB_MIRROR", value_name = "URL")]
+    pub(crate) mirror: Option<String>,
+    /// Where packages that have left the mirror are found.
+    #[arg(long, global = true, env = "DYNLAB_SNAPSHOT_MIRROR", value_name = "URL")]
+    pub(crate) snapshot_mirror: Option<String>,
+    /// Refuses packages other than the locked ones, even if these are nowhere to be had any more.
+    #[arg(long, global = true)]
+    pub(crate) locked: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ImagesVerb {
+    /// Fetches and assembles images as their locks say.
+    Build {
+        /// Images by name; all if none is given.
+        names: Vec<String>,
+    },
+    /// Resolves definitions against the archive as it is now and writes the locks.
+    Lock {
+        /// Images by name; all if none is given.
+        names: Vec<String>,
+        /// Keeps the locked packages and finds only the image's digest anew.
+        #[arg(long)]
+        keep_packages: bool,
+    },
 }
 
 #[derive(Args)]

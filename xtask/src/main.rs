@@ -9,6 +9,7 @@ mod error;
 mod exec;
 mod flags;
 mod image;
+mod images;
 mod lab;
 mod paths;
 
@@ -40,6 +41,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.verb {
         Verb::Exec(flags) => exec::run(&flags),
         Verb::Codegen { check } => codegen::run(check),
+        Verb::Images(flags) => images::run(&flags),
         Verb::Lab => {
             let lab = lab::Lab::read(&paths::repository()?)?;
             println!("{} hosts, {} artifacts", lab.hosts.len(), lab.artifacts.len());

@@ -1,0 +1,112 @@
+//! Images: root file systems made of locked packages, with the same digest on every machine.
+//!
+//! A definition ([`definition`]) is resolved into a lock ([`lock`]) by [`renew`]; from then on [`ensure`] fetches by lock
+//! and assembles. Everything is deterministic and runs as an ordinary user; no maintainer script is ever run.
+
+mod archive_index;
+mod assemble;
+mod blobs;
+mod config;
+mod deb;
+mod definition;
+mod digest;
+mod disk;
+mod ensure;
+mod family;
+mod http;
+mod layer;
+mod lock;
+mod mirror;
+mod packages;
+mod pattern;
+mod renew;
+mod resolve;
+mod store;
+mod tree;
+mod unpack;
+mod version;
+mod wheels;
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+
+use self::blobs::{Blobs, Sources};
+use self::definition::Definition;
+pub(crate) use self::ensure::{build, ensure};
+use self::http::Client;
+pub(crate) use self::renew::renew;
+use self::store::Store;
+use crate::flags::{ImagesFlags, ImagesVerb};
+use crate::lab::Lab;
+use crate::paths;
+
+/// What all verbs on images need to know.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    /// The repository, whose `containers` holds definitions and locks.
+    pub(crate) repository: PathBuf,
+    /// The cache folder, see [`crate::paths::cache`].
+    pub(crate) cache: PathBuf,
+    /// The Debian mirror; without it the machine's apt configuration decides.
+    pub(crate) mirror: Option<String>,
+    /// Where packages that have left the mirror are found.
+    pub(crate) snapshot_mirror: Option<String>,
+    /// Whether packages that are nowhere to be had are an error, rather than resolved anew for this run.
+    pub(crate) locked: bool,
+}
+
+/// Runs `cargo xtask images …`.
+pub(crate) fn run(flags: &ImagesFlags) -> Result<()> {
+    let options = Options {
+        repository: paths::repository()?,
+        cache: paths::cache()?,
+        mirror: flags.mirror.clone(),
+        snapshot_mirror: flags.snapshot_mirror.clone(),
+        locked: flags.locked,
+    };
+    match &flags.verb {
+        ImagesVerb::Build { names } => {
+            for image in build(&options, names)? {
+                println!("{} {} {}", image.name, image.digest, image.rootfs.display());
+            }
+            Ok(())
+        }
+        ImagesVerb::Lock { names, keep_packages } => renew(&options, names, *keep_packages),
+    }
+}
+
+/// The parts that the verbs work with.
+struct Workshop<'a> {
+    options: &'a Options,
+    blobs: Blobs,
+    store: Store,
+}
+
+impl<'a> Workshop<'a> {
+    fn open(options: &'a Options) -> Result<Workshop<'a>> {
+        Ok(Workshop { options, blobs: Blobs::open(&options.cache)?, store: Store::open(&options.cache)? })
+    }
+
+    fn sources(&self) -> Result<Sources> {
+        let mut mirrors = vec![mirror::address(self.options.mirror.as_deref())?];
+        if let Some(snapshot) = &self.options.snapshot_mirror {
+            mirrors.push(mirror::address(Some(snapshot))?);
+        }
+        Ok(Sources { client: Client::new(), mirrors })
+    }
+}
+
+/// All definitions, or those of `names`; an unknown name is refused with the known ones.
+fn select(options: &Options, names: &[String]) -> Result<Vec<Definition>> {
+    let lab = Lab::read(&options.repository)?;
+    let all = Definition::read_all(&options.repository, &lab.hosts)?;
+    if names.is_empty() {
+        return Ok(all);
+    }
+    if let Some(unknown) = names.iter().find(|name| all.iter().all(|definition| definition.name != **name)) {
+        let known: Vec<_> = all.iter().map(|definition| definition.name.as_str()).collect();
+        bail!("no image is called {unknown:?}; there are {}", known.join(", "));
+    }
+    Ok(all.into_iter().filter(|definition| names.contains(&definition.name)).collect())
+}

@@ -1,0 +1,83 @@
+//! The dynamic table: what the loader is told to do.
+
+use std::sync::Arc;
+
+use goblin::elf::dynamic::{
+    DF_1_PIE, DF_STATIC_TLS, DF_TEXTREL, DT_FLAGS, DT_FLAGS_1, DT_NEEDED, DT_NULL, DT_RPATH, DT_RUNPATH,
+    DT_SONAME, DT_STRSZ, DT_STRTAB, DT_TEXTREL,
+};
+
+use super::{ElfError, Window, image::Image, window::Names};
+
+/// DT_RELR, generic ABI: relative relocations in packed form.
+pub(super) const DT_RELR: u64 = 36;
+
+/// The entries up to the terminator.
+pub(super) struct DynamicTable<'a>(Window<'a>);
+
+impl<'a> DynamicTable<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self(Window(bytes))
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        (0..)
+            .map_while(|index: usize| Some((self.0.u64(index * 16)?, self.0.u64(index * 16 + 8)?)))
+            .take_while(|(tag, _)| *tag != DT_NULL)
+    }
+
+    /// The value of the last entry with this tag, which is the one both loaders keep.
+    pub(super) fn value(&self, tag: u64) -> Option<u64> {
+        self.entries().filter(|(found, _)| *found == tag).last().map(|(_, value)| value)
+    }
+
+    pub(super) fn names(&self, image: &Image<'a>) -> Result<Names<'a>, ElfError> {
+        let (Some(address), Some(size)) = (self.value(DT_STRTAB), self.value(DT_STRSZ)) else {
+            return Err(ElfError::malformed("the dynamic table names no string table"));
+        };
+        let table = image.table(address, size).ok_or_else(|| {
+            ElfError::malformed("the dynamic string table lies outside the loaded segments")
+        })?;
+        Ok(Names::new(table, image.file_length()))
+    }
+
+    pub(super) fn needed(&self, names: &Names<'_>) -> Result<Vec<Arc<str>>, ElfError> {
+        self.entries().filter(|(tag, _)| *tag == DT_NEEDED).map(|(_, offset)| names.get(offset)).collect()
+    }
+
+    pub(super) fn soname(&self, names: &Names<'_>) -> Result<Option<Arc<str>>, ElfError> {
+        self.value(DT_SONAME).map(|offset| names.get(offset)).transpose()
+    }
+
+    /// Folders of DT_RPATH, searched before the environment's; empty where DT_RUNPATH takes their place.
+    pub(super) fn rpath(&self, names: &Names<'_>) -> Result<Vec<String>, ElfError> {
+        if self.value(DT_RUNPATH).is_some() { Ok(Vec::new()) } else { self.folders(DT_RPATH, names) }
+    }
+
+    /// Folders of DT_RUNPATH, searched after the environment's and only for this object's own needs.
+    pub(super) fn runpath(&self, names: &Names<'_>) -> Result<Vec<String>, ElfError> {
+        self.folders(DT_RUNPATH, names)
+    }
+
+    pub(super) fn is_pie(&self) -> bool {
+        self.value(DT_FLAGS_1).is_some_and(|flags| flags & DF_1_PIE != 0)
+    }
+
+    pub(super) fn text_relocations(&self) -> bool {
+        self.value(DT_TEXTREL).is_some() || self.has_flag(DF_TEXTREL)
+    }
+
+    pub(super) fn declares_static_tls(&self) -> bool {
+        self.has_flag(DF_STATIC_TLS)
+    }
+
+    fn has_flag(&self, flag: u64) -> bool {
+        self.value(DT_FLAGS).is_some_and(|flags| flags & flag != 0)
+    }
+
+    fn folders(&self, tag: u64, names: &Names<'_>) -> Result<Vec<String>, ElfError> {
+        let Some(offset) = self.value(tag) else { return Ok(Vec::new()) };
+        let list = names.get(offset)?;
+        Ok(list.split(':').filter(|folder| !folder.is_empty()).map(str::to_owned).collect())
+    }
+}

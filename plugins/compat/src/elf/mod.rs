@@ -1,0 +1,286 @@
+//! Facts about one ELF file, read from its bytes and nothing else.
+
+mod dynamic;
+mod error;
+mod header;
+mod identify;
+mod image;
+mod notes;
+mod symbols;
+mod versions;
+mod window;
+
+use std::sync::Arc;
+
+use goblin::elf::Elf;
+use serde::{Deserialize, Serialize};
+
+pub use error::ElfError;
+pub use header::{Class, Endianness, Machine, ObjectType};
+pub use symbols::{Export, Import, SymbolKind};
+pub use versions::RequiredVersion;
+
+use crate::{ContractNote, LibcFamily, LibcVersion};
+use dynamic::{DT_RELR, DynamicTable};
+use image::Image;
+use symbols::Symbols;
+use versions::Versions;
+use window::Window;
+
+/// What the bytes of an ELF file say about where it loads.
+///
+/// Everything below the header is read as the loader reads it, through program headers and the dynamic table, so
+/// a file without section headers gives the same facts. It is read for 64-bit little-endian files, which every
+/// supported target is; of other files only the header's facts are there and the lists are empty.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ElfFacts {
+    /// Length of the file in bytes.
+    pub size: u64,
+    /// Word size.
+    pub class: Class,
+    /// Byte order.
+    pub endianness: Endianness,
+    /// Processor architecture.
+    pub machine: Machine,
+    /// `e_type`.
+    pub object_type: ObjectType,
+    /// `e_ident[EI_OSABI]`: 0 (System V) or 3 (GNU) for what Linux loads.
+    pub os_abi: u8,
+    /// How it is linked, which `object_type` alone does not tell.
+    pub linkage: Linkage,
+    /// The program interpreter (PT_INTERP): the loader's path, for executables.
+    pub interpreter: Option<String>,
+    /// The name others need it by (DT_SONAME).
+    pub soname: Option<Arc<str>>,
+    /// Names of the libraries it needs (DT_NEEDED), in their order.
+    pub needed: Vec<Arc<str>>,
+    /// Folders searched first for needed libraries (DT_RPATH, void when there is a DT_RUNPATH).
+    pub rpath: Vec<String>,
+    /// Folders searched for its own needed libraries (DT_RUNPATH).
+    pub runpath: Vec<String>,
+    /// The C library it is built for; none if it needs none.
+    pub libc: Option<LibcFamily>,
+    /// The highest glibc version that one of its required symbol versions names.
+    pub glibc_floor: Option<LibcVersion>,
+    /// Versions that needed libraries must define.
+    pub required_versions: Vec<RequiredVersion>,
+    /// Versions it defines itself.
+    pub defined_versions: Vec<Arc<str>>,
+    /// Symbols it asks for, sorted by name. Only those a relocation refers to: the loader looks up no others.
+    pub imports: Vec<Import>,
+    /// Symbols it offers, sorted by name.
+    pub exports: Vec<Export>,
+    /// The contract's note.
+    pub note: ContractNote,
+    /// Properties that decide loading on some hosts.
+    pub traits: LoadTraits,
+    /// Set when sections or their table lie beyond the end of the file although all that is loaded is there.
+    pub missing_tail: Option<MissingTail>,
+}
+
+/// How a file is linked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Linkage {
+    /// No dynamic table: nothing can be loaded into it and it cannot be loaded.
+    Static,
+    /// A position-independent executable without interpreter and needs.
+    StaticPie,
+    /// An executable for a fixed address that the loader completes.
+    DynamicExecutable,
+    /// A position-independent executable that the loader completes.
+    DynamicPie,
+    /// A library.
+    SharedLibrary,
+    /// Not linked, or not read because the class or byte order is foreign.
+    None,
+}
+
+impl Linkage {
+    /// Whether a program linked this way has no loader, and so cannot load plugins.
+    pub fn is_static(self) -> bool {
+        matches!(self, Self::Static | Self::StaticPie)
+    }
+}
+
+/// Properties that decide loading on some hosts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct LoadTraits {
+    /// Relocations write into code (DT_TEXTREL): refused under SELinux, slower elsewhere.
+    pub text_relocations: bool,
+    /// Thread-local storage of the initial-exec model is declared (DF_STATIC_TLS).
+    pub static_tls: bool,
+    /// Relocations of the initial-exec model refer to the file's own thread-local variables: musl refuses them.
+    pub initial_exec_tls: bool,
+    /// Relative relocations are packed (DT_RELR): an older loader ignores them and the code crashes.
+    pub packed_relocations: bool,
+    /// An executable stack is asked for.
+    pub executable_stack: bool,
+    /// The x86-64 level (1 to 4) the file was marked to need.
+    pub x86_64_level: Option<u8>,
+}
+
+/// The part of a file that is missing although nothing that is loaded is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct MissingTail {
+    /// What lies beyond the end.
+    pub part: String,
+    /// Where that part would end, in bytes from the start of the file.
+    pub needs: u64,
+    /// The file's length in bytes.
+    pub has: u64,
+}
+
+impl ElfFacts {
+    /// Reads the facts of a file from its bytes. Copies no more than about four times their length, takes time
+    /// linear in it and panics on no input.
+    ///
+    /// # Errors
+    /// [`ElfError::NotElf`] for anything else, [`ElfError::Truncated`] when a part that is loaded lies beyond the
+    /// end, [`ElfError::Malformed`] when tables contradict each other.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ElfError> {
+        if let Some(found) = identify::foreign_format(bytes) {
+            return Err(ElfError::NotElf { found });
+        }
+        let identification = header::identify(bytes)?;
+        let mut facts = Self::of_header(bytes, &identification);
+        if facts.is_read_in_depth() {
+            facts.read_image(bytes)?;
+        }
+        Ok(facts)
+    }
+
+    /// The symbols that ask for a version of a library, sorted by name.
+    pub fn symbols_needing<'a>(
+        &'a self,
+        required: &'a RequiredVersion,
+    ) -> impl Iterator<Item = &'a str> + 'a {
+        self.imports
+            .iter()
+            .filter(|import| {
+                import.version.as_ref() == Some(&required.version)
+                    && import.library.as_ref() == Some(&required.library)
+            })
+            .map(|import| &*import.name)
+    }
+
+    /// All definitions of the symbol called `name`, one for each version.
+    pub fn exports_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Export> + 'a {
+        let start = self.exports.partition_point(|export| &*export.name < name);
+        self.exports[start..].iter().take_while(move |export| &*export.name == name)
+    }
+
+    /// Whether it offers a symbol called `name`.
+    pub fn exports_symbol(&self, name: &str) -> bool {
+        self.exports_named(name).next().is_some()
+    }
+
+    /// Whether more than the header was read: for linked 64-bit little-endian files.
+    pub fn is_read_in_depth(&self) -> bool {
+        self.class == Class::Bits64
+            && self.endianness == Endianness::Little
+            && matches!(self.object_type, ObjectType::Shared | ObjectType::Executable)
+    }
+
+    fn of_header(bytes: &[u8], identification: &header::Identification) -> Self {
+        Self {
+            size: bytes.len() as u64,
+            class: identification.class,
+            endianness: identification.endianness,
+            machine: identification.machine,
+            object_type: identification.object_type,
+            os_abi: identification.os_abi,
+            linkage: Linkage::None,
+            interpreter: None,
+            soname: None,
+            needed: Vec::new(),
+            rpath: Vec::new(),
+            runpath: Vec::new(),
+            libc: None,
+            glibc_floor: None,
+            required_versions: Vec::new(),
+            defined_versions: Vec::new(),
+            imports: Vec::new(),
+            exports: Vec::new(),
+            note: ContractNote::Missing,
+            traits: LoadTraits::default(),
+            missing_tail: None,
+        }
+    }
+
+    fn read_image(&mut self, bytes: &[u8]) -> Result<(), ElfError> {
+        let header = Elf::parse_header(bytes).map_err(|_| ElfError::Truncated {
+            part: "the ELF header",
+            needs: goblin::elf64::header::SIZEOF_EHDR as u64,
+            has: bytes.len() as u64,
+        })?;
+        let image = Image::new(bytes, &header)?;
+        if let Some(ElfError::Truncated { part, needs, has }) = image::missing_tail(bytes, &header) {
+            self.missing_tail = Some(MissingTail { part: part.to_owned(), needs, has });
+        }
+        self.interpreter = image.interpreter();
+        self.note = notes::contract_note(&image);
+        self.traits.executable_stack = image.executable_stack();
+        self.traits.x86_64_level = notes::x86_64_level(&image);
+        let Some(dynamic) = image.dynamic() else {
+            self.linkage = Linkage::Static;
+            return Ok(());
+        };
+        self.read_dynamic(&image, &DynamicTable::new(dynamic))?;
+        self.libc = self.libc_family();
+        self.glibc_floor = self
+            .required_versions
+            .iter()
+            .filter_map(|required| LibcVersion::of_symbol_version(&required.version))
+            .max();
+        Ok(())
+    }
+
+    fn read_dynamic<'a>(&mut self, image: &Image<'a>, dynamic: &DynamicTable<'a>) -> Result<(), ElfError> {
+        let names = dynamic.names(image)?;
+        let versions = Versions::read(image, dynamic, &names)?;
+        let symbols = Symbols::read(image, dynamic, &names, &versions, self.machine)?;
+        self.soname = dynamic.soname(&names)?;
+        self.needed = dynamic.needed(&names)?;
+        self.rpath = dynamic.rpath(&names)?;
+        self.runpath = dynamic.runpath(&names)?;
+        self.linkage = self.linkage_with(dynamic.is_pie());
+        self.traits.text_relocations = dynamic.text_relocations();
+        self.traits.static_tls = dynamic.declares_static_tls();
+        self.traits.initial_exec_tls = symbols.initial_exec_tls;
+        self.traits.packed_relocations = dynamic.value(DT_RELR).is_some();
+        self.required_versions = versions.required;
+        self.defined_versions = versions.defined;
+        self.imports = symbols.imports;
+        self.exports = symbols.exports;
+        Ok(())
+    }
+
+    /// Some libraries name an interpreter too, so that they can be run (`libc.so.6`): those have a name of their own.
+    fn linkage_with(&self, is_pie: bool) -> Linkage {
+        let is_program = is_pie || (self.interpreter.is_some() && self.soname.is_none());
+        match (self.object_type, self.interpreter.is_some()) {
+            (ObjectType::Executable, true) => Linkage::DynamicExecutable,
+            (ObjectType::Executable, false) => Linkage::Static,
+            (_, true) if is_program => Linkage::DynamicPie,
+            (_, false) if is_program => Linkage::StaticPie,
+            _ => Linkage::SharedLibrary,
+        }
+    }
+
+    fn libc_family(&self) -> Option<LibcFamily> {
+        let of_versions = || {
+            let is_glibc = |required: &RequiredVersion| required.version.starts_with("GLIBC_");
+            self.required_versions.iter().any(is_glibc).then_some(LibcFamily::Glibc)
+        };
+        self.interpreter
+            .as_deref()
+            .and_then(LibcFamily::of_interpreter)
+            .or_else(|| self.needed.iter().find_map(|name| LibcFamily::of_needed_library(name)))
+            .or_else(of_versions)
+    }
+}

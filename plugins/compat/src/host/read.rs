@@ -1,0 +1,207 @@
+//! Reads a host's facts from its root file system: the one module of this crate that touches the disk.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use super::libc_version::{glibc_version, musl_version};
+use super::root::Root;
+use super::{HostError, HostFacts, HostLibc, HostLibrary, cache, load, search};
+use crate::{AbiVersion, ElfFacts, LibcFamily};
+
+/// Collects [`HostFacts`] from a root file system, reading only the libraries that are asked for.
+///
+/// ```no_run
+/// # use plugin_compat::{ElfFacts, HostReader, Policy, judge};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let program = ElfFacts::parse(&std::fs::read("dist/x86_64-unknown-linux-gnu/server")?)?;
+/// let plugin = ElfFacts::parse(&std::fs::read("libip.so")?)?;
+/// let mut host = HostReader::open("images/bookworm".as_ref(), "bookworm-x86_64-gnu", program)?;
+/// let verdict = judge(&plugin, host.learn(&plugin), &Policy::default());
+/// # Ok(())
+/// # }
+/// ```
+pub struct HostReader {
+    root: Root,
+    /// Folders that go before everything else (LD_LIBRARY_PATH of a running process).
+    environment: Vec<String>,
+    ld_so_cache: Option<Vec<u8>>,
+    facts: HostFacts,
+}
+
+impl HostReader {
+    /// Reads the loader, C library and needs of `program` from the file system below `root`.
+    ///
+    /// Links are followed inside the root. The name is the one used in reasons.
+    ///
+    /// # Errors
+    /// See [`HostError`]. A library the program needs but does not find is no error here: it is up to the loader.
+    pub fn open(root: &Path, name: &str, program: ElfFacts) -> Result<Self, HostError> {
+        Self::with_environment(root, name, program, Vec::new())
+    }
+
+    /// The same for the program that calls this: reads `/proc/self/exe` and the file system it sees.
+    ///
+    /// Folders of LD_LIBRARY_PATH are searched first, as glibc and musl do. Costs about a millisecond.
+    ///
+    /// # Errors
+    /// As for [`HostReader::open`], and when `/proc` is not mounted.
+    pub fn of_running_process() -> Result<Self, HostError> {
+        let path = Path::new("/proc/self/exe");
+        let bytes = fs::read(path).map_err(|source| HostError::Read { path: path.to_owned(), source })?;
+        let program =
+            ElfFacts::parse(&bytes).map_err(|source| HostError::Program { path: path.to_owned(), source })?;
+        let executable = fs::read_link(path).unwrap_or_default();
+        let name = executable.file_name().map_or("this program".into(), |name| name.to_string_lossy());
+        let environment = std::env::var("LD_LIBRARY_PATH").unwrap_or_default();
+        let folders = environment.split([':', ';']).filter(|folder| folder.starts_with('/'));
+        Self::with_environment(Path::new("/"), &name, program, folders.map(str::to_owned).collect())
+    }
+
+    fn with_environment(
+        root: &Path,
+        name: &str,
+        program: ElfFacts,
+        environment: Vec<String>,
+    ) -> Result<Self, HostError> {
+        let mut reader = Self {
+            root: Root::new(root),
+            environment,
+            ld_so_cache: None,
+            facts: HostFacts {
+                name: name.to_owned(),
+                program,
+                libc: None,
+                abi: AbiVersion::CURRENT,
+                search_path: Vec::new(),
+                lookups: BTreeMap::new(),
+                libraries: BTreeMap::new(),
+            },
+        };
+        reader.read_libc()?;
+        reader.read_unread(None);
+        Ok(reader)
+    }
+
+    /// Reads what `plugin` needs and was not read before, and gives the facts to judge it by.
+    pub fn learn(&mut self, plugin: &ElfFacts) -> &HostFacts {
+        self.read_unread(Some(plugin));
+        &self.facts
+    }
+
+    /// What was read until now.
+    pub fn facts(&self) -> &HostFacts {
+        &self.facts
+    }
+
+    /// What was read until now, without the reader.
+    pub fn into_facts(self) -> HostFacts {
+        self.facts
+    }
+
+    fn read_libc(&mut self) -> Result<(), HostError> {
+        let Some(interpreter) = self.facts.program.interpreter.clone() else { return Ok(()) };
+        let host = self.facts.name.clone();
+        let Some(family) = LibcFamily::of_interpreter(&interpreter) else {
+            return Err(HostError::UnknownLoader { host, interpreter });
+        };
+        let loader = self.root.read(&interpreter).map_err(|_| HostError::NoLoader {
+            host: host.clone(),
+            interpreter: interpreter.clone(),
+            root: self.root.folder().to_owned(),
+        })?;
+        let machine = self.facts.program.machine;
+        self.facts.search_path = self.environment.clone();
+        match family {
+            LibcFamily::Glibc => {
+                self.facts.search_path.extend(search::glibc_folders(machine, &loader));
+                self.ld_so_cache = self.root.read("/etc/ld.so.cache").ok();
+            }
+            LibcFamily::Musl => {
+                let file = self.root.read(&search::musl_path_file(machine)).ok();
+                let text = file.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+                self.facts.search_path.extend(search::musl_folders(text.as_deref()));
+            }
+        }
+        // musl's loader is its C library.
+        let wanted = if family == LibcFamily::Musl { &interpreter } else { search::GLIBC };
+        let path = self.look_up(wanted).ok_or_else(|| HostError::NoLibc {
+            host,
+            root: self.root.folder().to_owned(),
+            searched: self.facts.search_path.join(", "),
+        })?;
+        let bytes = self.root.read(&path).unwrap_or_default();
+        let version = match (family, self.facts.libraries.get(&path)) {
+            (LibcFamily::Glibc, Some(HostLibrary::Elf(facts))) => glibc_version(&bytes, facts),
+            (LibcFamily::Musl, _) => musl_version(&bytes),
+            _ => None,
+        };
+        self.facts.libc = Some(HostLibc { family, version, path });
+        Ok(())
+    }
+
+    /// Every round may find libraries with needs of their own; each reads at least one key that was unread.
+    fn read_unread(&mut self, plugin: Option<&ElfFacts>) {
+        loop {
+            let known = self.facts.lookups.len();
+            for key in load(&self.facts, plugin).unread {
+                self.look_up(&key);
+            }
+            if self.facts.lookups.len() == known {
+                return;
+            }
+        }
+    }
+
+    /// Finds out where a key of [`HostFacts::lookups`] leads and reads the library that is there.
+    fn look_up(&mut self, key: &str) -> Option<String> {
+        if let Some(known) = self.facts.lookups.get(key) {
+            return known.clone();
+        }
+        let found = self.candidates(key).into_iter().find_map(|candidate| self.read_library(&candidate));
+        self.facts.lookups.insert(key.to_owned(), found.clone());
+        found
+    }
+
+    fn candidates(&self, key: &str) -> Vec<String> {
+        if key.starts_with('/') {
+            return vec![key.to_owned()];
+        }
+        let cached = self
+            .ld_so_cache
+            .as_deref()
+            .and_then(|cache| cache::look_up(cache, self.facts.program.machine, key));
+        let (environment, built_in) = self.facts.search_path.split_at(self.environment.len());
+        let in_folder = |folder: &String| format!("{folder}/{key}");
+        environment
+            .iter()
+            .map(in_folder)
+            .chain(cached.map(str::to_owned))
+            .chain(built_in.iter().map(in_folder))
+            .collect()
+    }
+
+    /// Reads a file as a library; its path with links resolved, or none if the loader would search on.
+    fn read_library(&mut self, candidate: &str) -> Option<String> {
+        let path = self.root.resolve(candidate).ok()?;
+        if self.facts.libraries.contains_key(&path) {
+            return Some(path);
+        }
+        let library = match self.root.read(&path) {
+            Err(error) => HostLibrary::Unusable(error.to_string()),
+            Ok(bytes) => match ElfFacts::parse(&bytes) {
+                Err(error) => HostLibrary::Unusable(error.to_string()),
+                // Both loaders' searches step over files of other machines and classes.
+                Ok(facts)
+                    if facts.machine != self.facts.program.machine
+                        || facts.class != self.facts.program.class =>
+                {
+                    return None;
+                }
+                Ok(facts) => HostLibrary::Elf(Box::new(facts)),
+            },
+        };
+        self.facts.libraries.insert(path.clone(), library);
+        Some(path)
+    }
+}

@@ -1,0 +1,72 @@
+//! Reasons in the file's header and linkage: with one of these nothing further can be compared.
+
+use crate::{Code, ElfFacts, HostFacts, LibcFamily, Linkage, ObjectType, Reason};
+
+const SYSTEM_V: u8 = 0;
+const GNU: u8 = 3;
+
+pub(super) fn reasons(plugin: &ElfFacts, host: &HostFacts) -> Vec<Reason> {
+    let (program, name, cure) = (&host.program, &host.name, target(host));
+    let mut reasons = Vec::new();
+    let mut refuse = |code, text| reasons.push(Reason::new(code, text));
+    if plugin.class != program.class {
+        let text = format!(
+            "the plugin is {} ({}), host {name} is {} ({}); build it for {cure}",
+            plugin.class, plugin.machine, program.class, program.machine,
+        );
+        refuse(Code::ElfClass, text);
+    }
+    if plugin.endianness != program.endianness {
+        let (found, wanted) = (plugin.endianness, program.endianness);
+        refuse(
+            Code::ElfEndianness,
+            format!("the plugin is {found}, host {name} is {wanted}; build it for {cure}"),
+        );
+    }
+    if plugin.machine != program.machine {
+        let (found, wanted) = (plugin.machine, program.machine);
+        refuse(
+            Code::ElfMachine,
+            format!("the plugin is for {found}, host {name} runs on {wanted}; build it for {cure}"),
+        );
+    }
+    if host.libc_family() == Some(LibcFamily::Glibc) && !matches!(plugin.os_abi, SYSTEM_V | GNU) {
+        let text = format!(
+            "the plugin is marked for operating system ABI {}, the loader of host {name} takes {SYSTEM_V} (System V) \
+             and {GNU} (GNU); build it for {cure}",
+            plugin.os_abi,
+        );
+        refuse(Code::ElfOsAbi, text);
+    }
+    if let Some((code, found)) = not_a_library(plugin) {
+        let text = format!(
+            "the plugin is {found}, host {name} loads shared libraries; build a cdylib (or cc -shared)"
+        );
+        refuse(code, text);
+    }
+    reasons
+}
+
+/// What the file is linked as, if not as a library.
+fn not_a_library(plugin: &ElfFacts) -> Option<(Code, String)> {
+    match (plugin.linkage, plugin.object_type) {
+        (Linkage::SharedLibrary, _) => None,
+        (Linkage::DynamicPie, _) => Some((Code::ElfType, "a position-independent executable".to_owned())),
+        (Linkage::StaticPie, _) => {
+            Some((Code::ElfStatic, "a static position-independent executable".to_owned()))
+        }
+        (Linkage::Static, ObjectType::Shared) => {
+            Some((Code::ElfStatic, "an object without a dynamic table".to_owned()))
+        }
+        (Linkage::Static, _) => Some((Code::ElfStatic, "a static executable".to_owned())),
+        // Of a foreign class or byte order only the header is read, and it may well be a library.
+        (Linkage::None, ObjectType::Shared) => None,
+        (_, other) => Some((Code::ElfType, other.to_string())),
+    }
+}
+
+/// The target triple to build for, so that the host takes it.
+fn target(host: &HostFacts) -> String {
+    let environment = host.libc_family().map_or("gnu", LibcFamily::target_environment);
+    format!("{}-unknown-linux-{environment}", host.program.machine)
+}

@@ -1,0 +1,77 @@
+//! The judgement: facts of a plugin and facts of a host in, a verdict out.
+
+mod contract;
+mod format;
+mod libc_rules;
+mod libraries;
+mod listing;
+mod symbols;
+
+use crate::{Code, ElfError, ElfFacts, HostFacts, Policy, Reason, Verdict};
+
+/// Says whether a plugin loads in a host, with every reason why not.
+///
+/// Reasons that would follow from a more fundamental one are left out: what a library for another processor lacks is
+/// no news. The libraries the plugin needs must have been read into the facts
+/// ([`HostReader::learn`](crate::HostReader::learn)); where they were not, `library.unread` says so.
+pub fn judge(plugin: &ElfFacts, host: &HostFacts, policy: &Policy) -> Verdict {
+    let mut reasons = format::reasons(plugin, host);
+    let host_is_static = host.program.linkage.is_static();
+    let is_comparable = reasons.is_empty() && !host_is_static;
+    if let Some(tail) = &plugin.missing_tail {
+        reasons.push(truncated(&tail.part, tail.needs, tail.has));
+    }
+    if host_is_static {
+        let text = format!(
+            "the program of {} is linked statically and has no loader; build it as a dynamic executable (for musl: \
+             -C target-feature=-crt-static)",
+            host.name
+        );
+        reasons.push(Reason::new(Code::HostStatic, text));
+    }
+    reasons.extend(libc_rules::family(plugin, host));
+    if is_comparable {
+        reasons.extend(libc_rules::loader_features(plugin, host));
+        let resolution = crate::host::load(host, Some(plugin));
+        let of_libraries = libraries::reasons(&resolution, host);
+        let missing_versions = symbols::missing_versions(&resolution, host);
+        // Without a library nobody knows which symbols it would have brought.
+        if of_libraries.is_empty() {
+            reasons.extend(symbols::undefined(&resolution, host, &missing_versions));
+        }
+        reasons.extend(missing_versions.iter().map(|missing| missing.reason(host)));
+        reasons.extend(of_libraries);
+    }
+    reasons.extend(contract::reasons(plugin, host, policy));
+    Verdict::of(reasons)
+}
+
+/// The same for the bytes of any file, ELF or not. Pure and total: fit for a fuzzer.
+pub fn judge_bytes(bytes: &[u8], host: &HostFacts, policy: &Policy) -> Verdict {
+    match ElfFacts::parse(bytes) {
+        Ok(plugin) => judge(&plugin, host, policy),
+        Err(error) => judge_unreadable(&error),
+    }
+}
+
+/// The verdict on a file that gives no facts.
+pub fn judge_unreadable(error: &ElfError) -> Verdict {
+    let reason = match error {
+        ElfError::NotElf { found } => Reason::new(
+            Code::ElfNotElf,
+            format!("the file is {found}, hosts load ELF shared libraries; build a cdylib (or cc -shared)"),
+        ),
+        ElfError::Truncated { part, needs, has } => truncated(part, *needs, *has),
+        ElfError::Malformed { what } => Reason::new(
+            Code::ElfMalformed,
+            format!("the file contradicts itself: {what}; build it again or copy it again"),
+        ),
+    };
+    Verdict::of(vec![reason])
+}
+
+fn truncated(part: &str, needs: u64, has: u64) -> Reason {
+    let text =
+        format!("{part} ends at byte {needs}, the file at byte {has}; it was cut short, copy it again");
+    Reason::new(Code::ElfTruncated, text)
+}

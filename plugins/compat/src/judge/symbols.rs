@@ -1,0 +1,142 @@
+//! Reasons about symbols: versions that libraries lack and names that nobody provides.
+
+use super::listing::{some_of, symbols};
+use crate::host::{LoadedObject, Resolution};
+use crate::{Code, ElfFacts, Export, HostFacts, Import, LibcFamily, Reason, RequiredVersion, SymbolKind};
+
+/// A version that a library in the process must define and does not.
+pub(super) struct MissingVersion<'a> {
+    required: &'a RequiredVersion,
+    requester: &'a str,
+    provider: &'a ElfFacts,
+    needed_for: Vec<&'a str>,
+}
+
+/// What glibc's loader checks before it looks at a single symbol (elf/dl-version.c): every version a file requires of
+/// a library must be defined there, used or not, unless it is marked weak or the library has no versions at all.
+/// musl's loader checks no versions.
+pub(super) fn missing_versions<'a>(resolution: &Resolution<'a>, host: &HostFacts) -> Vec<MissingVersion<'a>> {
+    if host.libc_family() != Some(LibcFamily::Glibc) {
+        return Vec::new();
+    }
+    let mut missing = Vec::new();
+    for object in &resolution.local {
+        for required in &object.facts.required_versions {
+            let Some(provider) = resolution.named(&required.library, host) else { continue };
+            let defined = &provider.facts.defined_versions;
+            if required.weak || defined.is_empty() || defined.contains(&required.version) {
+                continue;
+            }
+            missing.push(MissingVersion {
+                required,
+                requester: object.name,
+                provider: provider.facts,
+                needed_for: object.facts.symbols_needing(required).collect(),
+            });
+        }
+    }
+    missing
+}
+
+impl MissingVersion<'_> {
+    pub(super) fn reason(&self, host: &HostFacts) -> Reason {
+        let (requester, name) = (self.requester, &host.name);
+        let RequiredVersion { library, version, .. } = self.required;
+        let needed_for = match self.needed_for.len() {
+            0 => String::new(),
+            count => format!(" ({} {})", symbols(count), some_of(self.needed_for.iter().copied())),
+        };
+        let newest = self.provider.defined_versions.last().map_or("no version", |version| version);
+        if !version.starts_with("GLIBC_") {
+            let text = format!(
+                "{requester} needs {version} of {library}{needed_for}, host {name} has that library with {newest}; \
+                 install the version it was linked with, or link with the host's"
+            );
+            return Reason::new(Code::LibrarySymbolVersion, text);
+        }
+        let text = match host.libc.as_ref().and_then(|libc| libc.version) {
+            Some(has) => format!(
+                "{requester} needs {version} of {library}{needed_for}, host {name} has {has}; build with a glibc \
+                 floor of {has} or lower"
+            ),
+            None => format!(
+                "{requester} needs {version} of {library}{needed_for}, host {name} has {newest}; build with the \
+                 host's glibc as floor"
+            ),
+        };
+        Reason::new(Code::LibcSymbolVersion, text)
+    }
+
+    fn explains(&self, import: &Import) -> bool {
+        import.version.as_ref() == Some(&self.required.version)
+            && import.library.as_ref() == Some(&self.required.library)
+    }
+}
+
+/// Symbols that relocations ask for and nobody in the process provides, as RTLD_NOW finds out.
+pub(super) fn undefined(
+    resolution: &Resolution<'_>,
+    host: &HostFacts,
+    missing_versions: &[MissingVersion<'_>],
+) -> Vec<Reason> {
+    let is_explained = |import: &Import| missing_versions.iter().any(|missing| missing.explains(import));
+    let mut reasons = Vec::new();
+    for object in &resolution.local {
+        let unprovided: Vec<String> = object
+            .facts
+            .imports
+            .iter()
+            .filter(|import| !import.weak && !is_explained(import) && !is_provided(import, resolution, host))
+            .map(with_version)
+            .collect();
+        if unprovided.is_empty() {
+            continue;
+        }
+        let count = unprovided.len();
+        let text = format!(
+            "{} needs the {} {}, which neither the program of {} nor a needed library defines; link the library \
+             that defines {}",
+            object.name,
+            symbols(count),
+            some_of(unprovided.iter().map(String::as_str)),
+            host.name,
+            if count == 1 { "it" } else { "them" },
+        );
+        reasons.push(Reason::new(Code::SymbolUndefined, text));
+    }
+    reasons
+}
+
+fn with_version(import: &Import) -> String {
+    match &import.version {
+        Some(version) => format!("{}@{version}", import.name),
+        None => import.name.to_string(),
+    }
+}
+
+fn is_provided(import: &Import, resolution: &Resolution<'_>, host: &HostFacts) -> bool {
+    let is_musl = host.libc_family() == Some(LibcFamily::Musl);
+    resolution.global.iter().chain(&resolution.local).any(|object| {
+        object
+            .facts
+            .exports_named(&import.name)
+            .any(|export| if is_musl { musl_binds(export) } else { glibc_binds(import, export, object) })
+    })
+}
+
+/// musl compares names only; it steps over definitions that are hidden behind their version and over kinds it does
+/// not know (ldso/dynlink.c, `find_sym`).
+fn musl_binds(export: &Export) -> bool {
+    !export.hidden && export.kind != SymbolKind::IndirectFunction
+}
+
+/// The rules of `check_match` in glibc's elf/dl-lookup.c.
+fn glibc_binds(import: &Import, export: &Export, object: &LoadedObject<'_>) -> bool {
+    let oldest = object.facts.defined_versions.first();
+    match (&import.version, &export.version) {
+        (Some(wanted), Some(defined)) => wanted == defined,
+        (_, None) => !export.hidden,
+        // A reference without version means the default version or, from times without any, the oldest one.
+        (None, Some(defined)) => !export.hidden || oldest == Some(defined),
+    }
+}

@@ -1,0 +1,183 @@
+//! Verdicts: whether a plugin loads, and every reason why not.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Whether a plugin loads in a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Verdict {
+    /// Whether it loads: no reason speaks against it.
+    pub loadable: bool,
+    /// What speaks against it, the most fundamental first, in the order of [`Code`]'s variants.
+    pub reasons: Vec<Reason>,
+}
+
+impl Verdict {
+    /// The verdict that these reasons make, in any order.
+    pub fn of(mut reasons: Vec<Reason>) -> Self {
+        // Stable: reasons of one code stay in the order of the file's tables.
+        reasons.sort_by_key(|reason| reason.code);
+        Self { loadable: reasons.is_empty(), reasons }
+    }
+
+    /// The most fundamental reason.
+    pub fn first(&self) -> Option<&Reason> {
+        self.reasons.first()
+    }
+}
+
+/// One reason why a plugin does not load.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Reason {
+    /// What kind of reason it is, for programs.
+    pub code: Code,
+    /// The same for people: both sides and the cure in one sentence.
+    pub text: String,
+}
+
+impl Reason {
+    /// A reason with its sentence.
+    pub fn new(code: Code, text: impl Into<String>) -> Self {
+        Self { code, text: text.into() }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.text)
+    }
+}
+
+/// Who would notice a mismatch if nobody judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Layer {
+    /// The dynamic loader: it refuses the file, or the process dies in it.
+    Loader,
+    /// The host's check of the contract, once the plugin is loaded.
+    Contract,
+    /// Nobody: the plugin may seem to work. Only the judge refuses it.
+    Judge,
+}
+
+macro_rules! codes {
+    ($($(#[$documentation:meta])* $variant:ident = $text:literal, $layer:ident;)*) => {
+        /// What kind of reason speaks against a plugin. The strings are stable; new ones may be added.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(into = "&'static str", try_from = "String")]
+        #[non_exhaustive]
+        pub enum Code {
+            $($(#[$documentation])* $variant,)*
+        }
+
+        impl Code {
+            /// Every code, the most fundamental first.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The stable string: the layer, a dot, what is wrong there.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+
+            /// Who would notice if nobody judged.
+            pub const fn layer(self) -> Layer {
+                match self { $(Self::$variant => Layer::$layer,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The file is no ELF file.
+    ElfNotElf = "elf.not-elf", Loader;
+    /// The file ends too early.
+    ElfTruncated = "elf.truncated", Loader;
+    /// The file contradicts itself.
+    ElfMalformed = "elf.malformed", Loader;
+    /// The word size is not the host's.
+    ElfClass = "elf.class", Loader;
+    /// The byte order is not the host's.
+    ElfEndianness = "elf.endianness", Loader;
+    /// The processor architecture is not the host's.
+    ElfMachine = "elf.machine", Loader;
+    /// The operating system ABI is not one glibc loads.
+    ElfOsAbi = "elf.os-abi", Loader;
+    /// The file is not a shared library.
+    ElfType = "elf.type", Loader;
+    /// The file is a static executable.
+    ElfStatic = "elf.static", Loader;
+    /// The host's program is static and has no loader.
+    HostStatic = "host.static", Loader;
+    /// Plugin and host are built for different C libraries.
+    LibcFamily = "libc.family", Judge;
+    /// A needed library is not found, or is unusable.
+    LibraryMissing = "library.missing", Loader;
+    /// The facts of the host do not say whether a needed library is there.
+    LibraryUnread = "library.unread", Judge;
+    /// The host's C library does not define a required symbol version.
+    LibcSymbolVersion = "libc.symbol-version", Loader;
+    /// Another library of the host does not define a required symbol version.
+    LibrarySymbolVersion = "library.symbol-version", Loader;
+    /// Relocations are packed in a way the host's loader does not read or does not accept.
+    LibcPackedRelocations = "libc.packed-relocations", Loader;
+    /// An executable stack is asked for and the host's C library gives none.
+    LibcExecutableStack = "libc.executable-stack", Loader;
+    /// Thread-local storage of a model that the host's C library refuses in plugins.
+    LibcStaticTls = "libc.static-tls", Loader;
+    /// Nobody provides a symbol.
+    SymbolUndefined = "symbol.undefined", Loader;
+    /// The contract's note is missing.
+    NoteMissing = "note.missing", Contract;
+    /// The contract's note cannot be read.
+    NoteGarbled = "note.garbled", Contract;
+    /// The contract's major version differs.
+    AbiMajor = "abi.major", Contract;
+    /// The plugin's minor version of the contract is newer.
+    AbiMinor = "abi.minor", Contract;
+    /// The plugin is of another kind than wanted.
+    AbiKind = "abi.kind", Contract;
+    /// The symbol that leads to the plugin's descriptor is not exported.
+    EntryMissing = "entry.missing", Contract;
+}
+
+/// A string that is no [`Code`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no verdict code; the codes are listed in plugin_compat::Code")]
+pub struct UnknownCode(String);
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Code {
+    type Err = UnknownCode;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|code| code.as_str() == text)
+            .ok_or_else(|| UnknownCode(text.to_owned()))
+    }
+}
+
+impl From<Code> for &'static str {
+    fn from(code: Code) -> Self {
+        code.as_str()
+    }
+}
+
+impl TryFrom<String> for Code {
+    type Error = UnknownCode;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}

@@ -1,0 +1,64 @@
+//! Builds ELF files with the machine's C compiler (`cc`, a stated requirement of the lab).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+/// A temporary folder to build in; everything in it goes with it.
+pub(crate) struct Workshop(TempDir);
+
+impl Workshop {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().expect("a temporary folder"))
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub(crate) fn write(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("a folder to write to");
+        fs::write(&path, contents).expect("a file to write");
+        path
+    }
+
+    /// Compiles and links one C file into `output` with the given arguments, and gives its path.
+    pub(crate) fn compile(&self, output: &str, source: &str, arguments: &[&str]) -> PathBuf {
+        let source = self.write(&format!("{output}.c"), source);
+        let product = self.path(output);
+        let mut command = Command::new("cc");
+        command.current_dir(self.folder()).arg("-o").arg(&product).arg(&source).args(arguments);
+        let finished = command.output().expect("cc, which the lab requires, runs");
+        assert!(
+            finished.status.success(),
+            "{command:?} in {} ended with {}:\n{}",
+            self.folder().display(),
+            finished.status,
+            String::from_utf8_lossy(&finished.stderr)
+        );
+        product
+    }
+
+    /// A shared library with no start files and no libraries but those named.
+    pub(crate) fn library(&self, output: &str, source: &str, arguments: &[&str]) -> Vec<u8> {
+        let all: Vec<&str> = [&BARE[..], &["-shared"], arguments].concat();
+        fs::read(self.compile(output, source, &all)).expect("what cc just wrote")
+    }
+}
+
+/// What makes a file independent of the machine's own C library and of compilers' differing defaults.
+pub(crate) const BARE: [&str; 6] = [
+    "-nostdlib",
+    "-fPIC",
+    "-fno-stack-protector",
+    "-fno-asynchronous-unwind-tables",
+    "-Wl,--build-id=none",
+    "-Wl,-z,noexecstack",
+];

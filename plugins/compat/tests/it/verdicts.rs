@@ -1,0 +1,293 @@
+//! Verdicts on plugins in hosts: one check, cases as data.
+
+use std::fs;
+
+use plugin_compat::{Code, ElfFacts, Kind, Policy, Reason, judge, judge_bytes};
+
+use crate::contract_note::{Note, note_source};
+use crate::fake_host::{ARCH, FakeHost, build_glibc};
+use crate::toolchain::BARE;
+
+/// Builds a plugin in the host's workshop, linked with a stub glibc 2.38 if `libc` is set.
+struct Plugin<'a> {
+    source: String,
+    arguments: &'a [&'a str],
+    libc: bool,
+}
+
+impl Plugin<'_> {
+    fn good() -> Self {
+        Self { source: Note::of_handler().plugin_source(), arguments: &[], libc: true }
+    }
+
+    fn calling(functions: &[&str]) -> Self {
+        let calls: String = functions.iter().map(|name| format!("{name}(); ")).collect();
+        let declarations: String = functions.iter().map(|name| format!("void {name}(void); ")).collect();
+        let good = Self::good();
+        Self { source: format!("{}\n{declarations} void work(void) {{ {calls} }}", good.source), ..good }
+    }
+
+    fn with_note(note: Note) -> Self {
+        Self { source: note.plugin_source(), ..Self::good() }
+    }
+
+    fn build(&self, host: &FakeHost) -> Vec<u8> {
+        if !host.workshop.path("newest/libc.so.6").exists() {
+            build_glibc(&host.workshop, "newest/libc.so.6", "2.38");
+        }
+        let mut arguments = self.arguments.to_vec();
+        if self.libc {
+            arguments.extend(["-Wl,--no-as-needed", "newest/libc.so.6"]);
+        }
+        host.workshop.library("plugin.so", &self.source, &arguments)
+    }
+}
+
+fn reasons(host: &FakeHost, plugin: &[u8], policy: &Policy) -> Vec<Reason> {
+    let verdict = match ElfFacts::parse(plugin) {
+        Ok(facts) => judge(&facts, &host.facts_for(&facts), policy),
+        Err(_) => judge_bytes(plugin, host.reader().facts(), policy),
+    };
+    assert_eq!(verdict.loadable, verdict.reasons.is_empty());
+    assert!(verdict.reasons.windows(2).all(|pair| pair[0].code <= pair[1].code), "{:?}", verdict.reasons);
+    verdict.reasons
+}
+
+fn check(host: &FakeHost, plugin: &Plugin<'_>) -> String {
+    check_bytes(host, &plugin.build(host))
+}
+
+fn check_bytes(host: &FakeHost, plugin: &[u8]) -> String {
+    let reasons = reasons(host, plugin, &Policy::any_kind());
+    if reasons.is_empty() {
+        return "loads".to_owned();
+    }
+    // The folder and the machine differ from one developer to the next, the sentences do not.
+    let lines: Vec<String> = reasons.iter().map(Reason::to_string).collect();
+    lines.join("\n").replace(ARCH, "ARCH")
+}
+
+#[test]
+fn a_good_plugin_loads() {
+    let host = FakeHost::glibc("2.36");
+    assert_eq!(check(&host, &Plugin::good()), "loads");
+    assert_eq!(check(&host, &Plugin::calling(&["base_call", "call_of_34", "exported_by_program"])), "loads");
+}
+
+#[test]
+fn symbol_versions_newer_than_the_host_are_named_with_their_symbols() {
+    let plugin = Plugin::calling(&["base_call", "call_of_34", "fmod_of_38"]);
+    assert_eq!(check(&FakeHost::glibc("2.38"), &plugin), "loads");
+    insta::assert_snapshot!(check(&FakeHost::glibc("2.36"), &plugin), @"libc.symbol-version: the plugin needs GLIBC_2.38 of libc.so.6 (symbol fmod_of_38), host glibc-2.36 has 2.36; build with a glibc floor of 2.36 or lower");
+    insta::assert_snapshot!(check(&FakeHost::glibc("2.31"), &plugin), @r"
+    libc.symbol-version: the plugin needs GLIBC_2.38 of libc.so.6 (symbol fmod_of_38), host glibc-2.31 has 2.31; build with a glibc floor of 2.31 or lower
+    libc.symbol-version: the plugin needs GLIBC_2.34 of libc.so.6 (symbol call_of_34), host glibc-2.31 has 2.31; build with a glibc floor of 2.31 or lower
+    ");
+    let many = Plugin::calling(&["strtol_of_38", "fmod_of_38", "sqrt_of_38", "pow_of_38", "exp_of_38"]);
+    insta::assert_snapshot!(check(&FakeHost::glibc("2.36"), &many), @"libc.symbol-version: the plugin needs GLIBC_2.38 of libc.so.6 (symbols exp_of_38, fmod_of_38, pow_of_38 and 2 more), host glibc-2.36 has 2.36; build with a glibc floor of 2.36 or lower");
+}
+
+#[test]
+fn a_weak_required_version_may_be_absent() {
+    let host = FakeHost::glibc("2.31");
+    let source = "__attribute__((weak)) void call_of_36(void); int work(void) { return call_of_36 != 0; }";
+    let good = Plugin::good();
+    let mut plugin = Plugin { source: format!("{}\n{source}", good.source), ..good }.build(&host);
+    assert!(check_bytes(&host, &plugin).starts_with("libc.symbol-version: "));
+    mark_version_weak(&mut plugin, "GLIBC_2.36");
+    assert_eq!(check_bytes(&host, &plugin), "loads");
+}
+
+/// Sets VER_FLG_WEAK, as newer linkers do for versions that only weak references need. An entry of `.gnu.version_r`
+/// begins with the hash of the version's name, then come the flags.
+fn mark_version_weak(plugin: &mut [u8], version: &str) {
+    let hash = version.bytes().fold(0u32, |hash, byte| {
+        let next = (hash << 4).wrapping_add(u32::from(byte));
+        let high = next & 0xf000_0000;
+        (next ^ (high >> 24)) & !high
+    });
+    let entry = plugin.windows(4).position(|bytes| bytes == hash.to_le_bytes()).expect("the version's entry");
+    plugin[entry + 4] = 2;
+}
+
+#[test]
+fn undefined_symbols_are_refused_and_weak_ones_are_not() {
+    let host = FakeHost::glibc("2.36");
+    insta::assert_snapshot!(check(&host, &Plugin::calling(&["nobody_has_this"])), @"symbol.undefined: the plugin needs the symbol nobody_has_this, which neither the program of glibc-2.36 nor a needed library defines; link the library that defines it");
+    insta::assert_snapshot!(check(&host, &Plugin::calling(&["none_1", "none_2", "none_3", "none_4", "none_5"])), @"symbol.undefined: the plugin needs the symbols none_1, none_2, none_3 and 2 more, which neither the program of glibc-2.36 nor a needed library defines; link the library that defines them");
+    let weak = Plugin {
+        source: format!(
+            "{}\n__attribute__((weak)) void nobody(void); int work(void) {{ return nobody != 0; }}",
+            Plugin::good().source
+        ),
+        ..Plugin::good()
+    };
+    assert_eq!(check(&host, &weak), "loads");
+}
+
+#[test]
+fn needed_libraries_are_searched_in_the_host() {
+    let host = FakeHost::glibc("2.36");
+    host.workshop.library("libextra.so.1", "void extra(void) {}", &["-Wl,-soname,libextra.so.1"]);
+    let plugin = Plugin { arguments: &["libextra.so.1"], ..Plugin::calling(&["extra"]) };
+    insta::assert_snapshot!(check(&host, &plugin), @"library.missing: the plugin needs libextra.so.1, host glibc-2.36 has no such file in /lib/ARCH-linux-gnu, /usr/lib/ARCH-linux-gnu, /lib, /usr/lib; install the library there, or link it statically");
+
+    let folder = host.workshop.path(&format!("root/usr/lib/{ARCH}-linux-gnu"));
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("libextra.so.1"), "/* GNU ld script */").unwrap();
+    insta::assert_snapshot!(check(&host, &plugin), @"library.missing: the plugin needs libextra.so.1, host glibc-2.36 has /usr/lib/ARCH-linux-gnu/libextra.so.1 for it, which cannot be loaded: not an ELF file but a linker script (GNU ld); install the library there, or link it statically");
+
+    fs::copy(host.workshop.path("libextra.so.1"), folder.join("libextra.so.1")).unwrap();
+    assert_eq!(check(&host, &plugin), "loads");
+}
+
+#[test]
+fn what_a_needed_library_needs_is_searched_too() {
+    let host = FakeHost::glibc("2.36");
+    let folder = format!("root/lib/{ARCH}-linux-gnu");
+    host.workshop.library("libinner.so.1", "void inner(void) {}", &["-Wl,-soname,libinner.so.1"]);
+    let source = "void inner(void); void outer(void) { inner(); }";
+    let outer = format!("{folder}/libouter.so.1");
+    host.workshop.library(&outer, source, &["-Wl,-soname,libouter.so.1", "libinner.so.1"]);
+    let arguments = [outer.as_str(), "-Wl,--allow-shlib-undefined"];
+    let plugin = Plugin { arguments: &arguments, ..Plugin::calling(&["outer"]) };
+    insta::assert_snapshot!(check(&host, &plugin), @"library.missing: libouter.so.1 needs libinner.so.1, host glibc-2.36 has no such file in /lib/ARCH-linux-gnu, /usr/lib/ARCH-linux-gnu, /lib, /usr/lib; install the library there, or link it statically");
+}
+
+#[test]
+fn run_paths_are_followed_inside_the_root() {
+    let host = FakeHost::glibc("2.36");
+    host.workshop.library(
+        "root/opt/own/libextra.so.1",
+        "void extra(void) {}",
+        &["-Wl,-soname,libextra.so.1"],
+    );
+    let found = ["root/opt/own/libextra.so.1", "-Wl,-rpath,/opt/own"];
+    assert_eq!(check(&host, &Plugin { arguments: &found, ..Plugin::calling(&["extra"]) }), "loads");
+    let of_origin = ["root/opt/own/libextra.so.1", "-Wl,-rpath,$ORIGIN"];
+    let lost = Plugin { arguments: &of_origin, ..Plugin::calling(&["extra"]) };
+    assert!(check(&host, &lost).starts_with("library.missing: "));
+}
+
+#[test]
+fn libraries_without_versions_and_with_too_old_ones() {
+    let host = FakeHost::glibc("2.36");
+    let library = format!("root/lib/{ARCH}-linux-gnu/libextra.so.1");
+    let versioned = |version: &str| {
+        let script = host.workshop.write("extra.map", format!("{version} {{ global: extra; }};"));
+        format!("-Wl,--version-script={}", script.display())
+    };
+    let soname = "-Wl,-soname,libextra.so.1";
+    host.workshop.library("libextra.so.1", "void extra(void) {}", &[soname, &versioned("EXTRA_2")]);
+    let plugin = Plugin { arguments: &["libextra.so.1"], ..Plugin::calling(&["extra"]) };
+
+    host.workshop.library(&library, "void extra(void) {}", &[soname, &versioned("EXTRA_1")]);
+    insta::assert_snapshot!(check(&host, &plugin), @"library.symbol-version: the plugin needs EXTRA_2 of libextra.so.1 (symbol extra), host glibc-2.36 has that library with EXTRA_1; install the version it was linked with, or link with the host's");
+    host.workshop.library(&library, "void extra(void) {}", &[soname]);
+    assert_eq!(check(&host, &plugin), "loads");
+}
+
+#[test]
+fn the_contract_is_compared() {
+    let host = FakeHost::glibc("2.36");
+    let note = Note::of_handler();
+    let (major, minor) = note.abi;
+    assert_eq!(check(&host, &Plugin::with_note(Note { abi: (major, 0), ..note })), "loads");
+    insta::assert_snapshot!(check(&host, &Plugin::with_note(Note { abi: (major + 1, 0), ..note })), @"abi.major: the plugin is built for ABI 2.0, host glibc-2.36 speaks 1.1; build it against ABI 1");
+    insta::assert_snapshot!(check(&host, &Plugin::with_note(Note { abi: (major, minor + 1), ..note })), @"abi.minor: the plugin is built for ABI 1.2, host glibc-2.36 speaks 1.1; renew the host, or build the plugin against ABI 1.1");
+    let none = Plugin { source: "const int dynlab_plugin[8];".to_owned(), ..Plugin::good() };
+    insta::assert_snapshot!(check(&host, &none), @"note.missing: the plugin carries no note of the contract, host glibc-2.36 loads plugins of ABI 1.1; build it with plugin-sdk (or the C header) and keep its .note sections");
+    let garbled = Plugin {
+        source: format!("{}\nconst int dynlab_plugin[8];", note_source(&note.bytes()[..100])),
+        ..Plugin::good()
+    };
+    insta::assert_snapshot!(check(&host, &garbled), @"note.garbled: host glibc-2.36 cannot read the plugin's note: the note at offset 0 runs past the end of its segment; build it with plugin-sdk (or the C header)");
+    let no_entry = Plugin { source: note_source(&note.bytes()), ..Plugin::good() };
+    insta::assert_snapshot!(check(&host, &no_entry), @"entry.missing: the plugin's note names dynlab_plugin as its entry but the file does not export it, and host glibc-2.36 starts there; export it with plugin-sdk's macro and keep it when stripping");
+}
+
+#[test]
+fn the_kind_is_compared_when_one_is_wanted() {
+    let host = FakeHost::glibc("2.36");
+    let handler = Plugin::good().build(&host);
+    let unknown = Plugin::with_note(Note { kind: 77, ..Note::of_handler() }).build(&host);
+    let first = |bytes: &[u8], policy| reasons(&host, bytes, &policy).first().map(Reason::to_string);
+    assert_eq!(first(&handler, Policy::kind(Kind::Handler)), None);
+    assert_eq!(first(&unknown, Policy::any_kind()), None);
+    insta::assert_snapshot!(first(&handler, Policy::kind(Kind::Cache)).unwrap(), @"abi.kind: the plugin's kind is handler, host glibc-2.36 wants cache here; configure it where its kind belongs");
+    insta::assert_snapshot!(first(&unknown, Policy::kind(Kind::Cache)).unwrap(), @"abi.kind: the plugin's kind is kind 77, host glibc-2.36 wants cache here; configure it where its kind belongs");
+}
+
+#[test]
+fn any_library_is_judged_when_no_contract_is_asked_for() {
+    let host = FakeHost::glibc("2.36");
+    let plain = Plugin { source: "void work(void) {}".to_owned(), ..Plugin::good() }.build(&host);
+    assert_eq!(reasons(&host, &plain, &Policy::loader_only()), []);
+}
+
+#[test]
+fn executables_and_static_hosts_are_refused() {
+    let host = FakeHost::glibc("2.36");
+    let compile = |output: &str, arguments: &[&str]| {
+        let all: Vec<&str> = [&BARE[..], arguments].concat();
+        let source = format!("{}\nvoid _start(void) {{}}", Note::of_handler().plugin_source());
+        fs::read(host.workshop.compile(output, &source, &all)).unwrap()
+    };
+    let first = |bytes: &[u8]| check_bytes(&host, bytes).lines().next().unwrap().to_owned();
+    insta::assert_snapshot!(first(&compile("static", &["-static", "-no-pie"])), @"elf.static: the plugin is a static executable, host glibc-2.36 loads shared libraries; build a cdylib (or cc -shared)");
+    insta::assert_snapshot!(first(&compile("static-pie", &["-static-pie"])), @"elf.static: the plugin is a static position-independent executable, host glibc-2.36 loads shared libraries; build a cdylib (or cc -shared)");
+    insta::assert_snapshot!(first(&compile("pie", &["-pie", "-Wl,-dynamic-linker,/lib64/ld.so"])), @"elf.type: the plugin is a position-independent executable, host glibc-2.36 loads shared libraries; build a cdylib (or cc -shared)");
+    insta::assert_snapshot!(first(&compile("object.o", &["-c"])), @"elf.type: the plugin is a relocatable object (.o), not linked yet, host glibc-2.36 loads shared libraries; build a cdylib (or cc -shared)");
+
+    let library = Plugin::good().build(&host);
+    insta::assert_snapshot!(check_bytes(&FakeHost::of_static_program(), &library), @"host.static: the program of static is linked statically and has no loader; build it as a dynamic executable (for musl: -C target-feature=-crt-static)");
+}
+
+#[test]
+fn the_other_libc_is_refused_both_ways() {
+    let glibc_host = FakeHost::glibc("2.36");
+    let musl_host = FakeHost::musl("1.2.5");
+    insta::assert_snapshot!(check(&musl_host, &Plugin::calling(&["base_call", "call_of_36"])), @r"
+    libc.family: the plugin is built for glibc, host musl-1.2.5 runs on musl 1.2.5; build it for ARCH-unknown-linux-musl
+    symbol.undefined: the plugin needs the symbol call_of_36@GLIBC_2.36, which neither the program of musl-1.2.5 nor a needed library defines; link the library that defines it
+    ");
+
+    let musl_libc = format!("root/lib/ld-musl-{ARCH}.so.1");
+    let arguments = [musl_libc.as_str()];
+    let for_musl = Plugin {
+        source: Note { target: "x86_64-unknown-linux-musl", ..Note::of_handler() }.plugin_source()
+            + "void base_call(void); void work(void) { base_call(); }",
+        arguments: &arguments,
+        libc: false,
+    };
+    let bytes = for_musl.build(&musl_host);
+    assert_eq!(check_bytes(&musl_host, &bytes), "loads");
+    insta::assert_snapshot!(check_bytes(&glibc_host, &bytes), @r"
+    libc.family: the plugin is built for musl, host glibc-2.36 runs on glibc 2.36; build it for ARCH-unknown-linux-gnu
+    library.missing: the plugin needs libc.so, host glibc-2.36 has no such file in /lib/ARCH-linux-gnu, /usr/lib/ARCH-linux-gnu, /lib, /usr/lib; install the library there, or link it statically
+    ");
+}
+
+#[test]
+fn other_processors_and_word_sizes_are_refused() {
+    let host = FakeHost::glibc("2.36");
+    let plugin = Plugin::good().build(&host);
+    let patched = |at: usize, value: u8| {
+        let mut bytes = plugin.clone();
+        bytes[at] = value;
+        check_bytes(&host, &bytes)
+    };
+    assert!(patched(4, 1).starts_with("elf.class: the plugin is 32-bit"), "{}", patched(4, 1));
+    assert!(patched(5, 2).starts_with("elf.endianness: the plugin is big-endian"), "{}", patched(5, 2));
+    assert!(patched(18, 243).starts_with("elf.machine: the plugin is for riscv"), "{}", patched(18, 243));
+    assert!(patched(7, 9).starts_with("elf.os-abi: "), "{}", patched(7, 9));
+}
+
+#[test]
+fn codes_keep_their_strings() {
+    for code in Code::ALL {
+        assert_eq!(code.as_str().parse(), Ok(*code));
+    }
+    let unknown = "elf.sideways".parse::<Code>().unwrap_err();
+    insta::assert_snapshot!(unknown, @r#""elf.sideways" is no verdict code; the codes are listed in plugin_compat::Code"#);
+}

@@ -42,7 +42,7 @@ pub(super) fn assemble(
     }
     for wheel in &definition.wheels {
         let blob = checked_blob(blobs, &wheel.sha256, &wheel.name)?;
-        wheels::unpack(&mut unpacker, &blob, wheel)
+        wheels::unpack(&mut unpacker, &blob, wheel, &rules)
             .with_context(|| format!("image {}: wheel {} {}", definition.name, wheel.name, wheel.version))?;
     }
     own_files(&mut unpacker, definition)?;

@@ -33,7 +33,8 @@ pub(crate) struct Definition {
     /// Packages that are there while the steps run and are not in the image.
     #[serde(default)]
     pub(crate) build_only: Vec<String>,
-    /// Packages that are left out though something depends on them, mostly because only maintainer scripts need them.
+    /// Packages, as `NAME` or `NAME:ARCH`, that are left out though something depends on them, mostly because only
+    /// maintainer scripts need them.
     #[serde(default)]
     pub(crate) without: Vec<String>,
     /// Python wheels, unpacked into folders.
@@ -42,10 +43,10 @@ pub(crate) struct Definition {
     /// When not empty, patterns of the only packaged paths that are unpacked.
     #[serde(default)]
     pub(crate) only: Vec<String>,
-    /// Patterns of packaged paths that are not unpacked.
+    /// Patterns of paths, of packages or wheels, that are not unpacked.
     #[serde(default)]
     pub(crate) drop: Vec<String>,
-    /// Patterns of packaged paths that are unpacked although `drop` matches them.
+    /// Patterns of such paths that are unpacked although `drop` matches them.
     #[serde(default)]
     pub(crate) keep: Vec<String>,
     /// Empty folders, such as mount points.

@@ -18,7 +18,8 @@ pub(super) struct Indexes<'a> {
     pub(super) by_arch: BTreeMap<&'a str, Index<'a>>,
 }
 
-/// The closure of `roots` (`NAME` or `NAME:ARCH`) without the packages named in `without`, by name and architecture.
+/// The closure of `roots` without the packages named in `without` (both `NAME` or `NAME:ARCH`), by name and architecture.
+/// In `roots`, a name alone means the native architecture; in `without`, every one.
 pub(super) fn resolve<'a>(
     indexes: &'a Indexes<'a>,
     roots: &[String],
@@ -67,7 +68,7 @@ impl<'a: 'q, 'q> Search<'a, 'q> {
     }
 
     fn satisfy(&mut self, dependent: &Package<'a>, arch: &'q str, group: &[Relation<'a>]) -> Result<()> {
-        if group.iter().any(|relation| self.without.contains(relation.name)) {
+        if group.iter().any(|relation| self.left_out(relation.name, arch)) {
             return Ok(());
         }
         if group.iter().any(|relation| self.is_chosen(relation, arch)) {
@@ -85,6 +86,13 @@ impl<'a: 'q, 'q> Search<'a, 'q> {
         };
         self.choose(package, arch);
         Ok(())
+    }
+
+    fn left_out(&self, name: &str, arch: &str) -> bool {
+        self.without.iter().any(|without| match without.split_once(':') {
+            Some((without, without_arch)) => without == name && without_arch == arch,
+            None => *without == name,
+        })
     }
 
     fn is_chosen(&self, relation: &Relation<'_>, arch: &str) -> bool {
@@ -246,6 +254,14 @@ mod tests {
     fn what_is_left_out_takes_its_own_dependencies_along() {
         let index = ["a amd64 Depends: scripts", "scripts amd64 Depends: perl", "perl amd64"];
         assert_eq!(check(&index, &[], &["a"], &["scripts"]).unwrap(), "a:amd64");
+    }
+
+    #[test]
+    fn a_package_can_be_left_out_for_one_architecture() {
+        let amd64 = ["dev amd64 Depends: compiler", "compiler amd64"];
+        let arm64 = ["dev arm64 Depends: compiler", "compiler arm64"];
+        let chosen = check(&amd64, &arm64, &["dev", "dev:arm64"], &["compiler:arm64"]).unwrap();
+        assert_eq!(chosen, "compiler:amd64 dev:amd64 dev:arm64");
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub(super) struct Unpacker {
     contents: u64,
 }
 
-/// Which packaged paths are taken.
+/// Which paths of packages and wheels are taken.
 pub(super) struct Rules<'a> {
     pub(super) only: &'a [String],
     pub(super) drop: &'a [String],
@@ -34,7 +34,7 @@ pub(super) struct Rules<'a> {
 }
 
 impl Rules<'_> {
-    fn take(&self, path: &str) -> bool {
+    pub(super) fn take(&self, path: &str) -> bool {
         if !self.only.is_empty() {
             return pattern::any_matches(self.only, path);
         }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use super::blobs::Blobs;
 use super::definition::{Definition, Wheel};
 use super::tree::packaged_path;
-use super::unpack::Unpacker;
+use super::unpack::{Rules, Unpacker};
 
 /// Downloads the wheels of `definition` that are not cached.
 pub(super) fn fetch(blobs: &Blobs, definition: &Definition) -> Result<()> {
@@ -57,7 +57,7 @@ fn last_lines(stderr: &[u8]) -> String {
 }
 
 /// Unpacks the folder `from` of a wheel into the folder `to` of the image.
-pub(super) fn unpack(unpacker: &mut Unpacker, file: &Path, wheel: &Wheel) -> Result<()> {
+pub(super) fn unpack(unpacker: &mut Unpacker, file: &Path, wheel: &Wheel, rules: &Rules<'_>) -> Result<()> {
     let mut archive = zip::ZipArchive::new(File::open(file)?).context("it is not a zip file")?;
     let prefix = format!("{}/", wheel.from.trim_end_matches('/'));
     let mut names: Vec<String> = archive.file_names().map(str::to_owned).collect();
@@ -69,14 +69,18 @@ pub(super) fn unpack(unpacker: &mut Unpacker, file: &Path, wheel: &Wheel) -> Res
         if rest.is_empty() || name.ends_with('/') {
             continue;
         }
+        let path = format!("{}/{rest}", wheel.to);
+        if !rules.take(&path) {
+            continue;
+        }
         let mut entry = archive.by_name(&name)?;
         let executable = entry.unix_mode().unwrap_or_default() & 0o100 != 0;
         let mode = if executable { 0o755 } else { 0o644 };
-        unpacker.file(&format!("{}/{rest}", wheel.to), mode, false, &mut entry)?;
+        unpacker.file(&path, mode, false, &mut entry)?;
         taken += 1;
     }
     if taken == 0 {
-        bail!("it has nothing in {prefix}; correct `from` in the definition");
+        bail!("nothing in {prefix} is taken; correct `from`, `only` or `drop` in the definition");
     }
     Ok(())
 }

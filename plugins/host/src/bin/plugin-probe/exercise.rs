@@ -1,0 +1,135 @@
+//! One call to a plugin of any kind, as a host would make it.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use plugin_abi::Kind;
+use plugin_host::{
+    Before, CacheInstance, CallError, CreateError, HandlerInstance, HostEnvironment, HttpVersion,
+    MiddlewareInstance, Plugin, Request, RequestHeaders, Resolved, ResolverInstance, Response, Settings,
+    ShowcaseInstance,
+};
+
+use crate::report::{Observation, Stage};
+
+/// How long a cache may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Asks the plugin whether it accepts this host, makes an instance and calls it once. Says what it answered.
+pub(crate) fn accept_create_call(
+    plugin: &Plugin,
+    host: &HostEnvironment,
+    enter: &mut dyn FnMut(Stage),
+) -> Result<String, Observation> {
+    enter(Stage::Accept);
+    plugin
+        .accept(host)
+        .map_err(|error| Observation::refused(Stage::Accept, Some("accept.declined"), error.to_string()))?;
+    enter(Stage::Create);
+    let settings = Settings::default();
+    match plugin.identity().kind {
+        Kind::Handler => {
+            let handler = HandlerInstance::create(plugin, host, &settings).map_err(not_created)?;
+            enter(Stage::Call);
+            call_handler(&handler)
+        }
+        Kind::Middleware => {
+            let middleware = MiddlewareInstance::create(plugin, host, &settings).map_err(not_created)?;
+            enter(Stage::Call);
+            call_middleware(&middleware)
+        }
+        Kind::Cache => {
+            let cache = CacheInstance::create(plugin, host, &settings).map_err(not_created)?;
+            enter(Stage::Call);
+            call_cache(&cache)
+        }
+        Kind::Resolver => {
+            let resolver = ResolverInstance::create(plugin, host, &settings).map_err(not_created)?;
+            enter(Stage::Call);
+            call_resolver(&resolver)
+        }
+        Kind::Showcase => {
+            let showcase = ShowcaseInstance::create(plugin, host, &settings).map_err(not_created)?;
+            enter(Stage::Call);
+            showcase.describe().map_err(not_called)
+        }
+    }
+}
+
+fn not_created(error: CreateError) -> Observation {
+    match error {
+        CreateError::Failed(_) => Observation::failed(Stage::Create, Some(error.code()), error.to_string()),
+        _ => Observation::refused(Stage::Descriptor, Some(error.code()), error.to_string()),
+    }
+}
+
+fn not_called(error: CallError) -> Observation {
+    Observation::failed(Stage::Call, Some(error.code()), error.to_string())
+}
+
+fn request<'a>(method: &'a str, path: &'a str) -> Request<'a> {
+    Request {
+        method,
+        path,
+        query: None,
+        mount: None,
+        version: HttpVersion::Http11,
+        peer: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000))),
+        headers: RequestHeaders::from_iter([("host", b"localhost".as_slice())]),
+        body: &[],
+    }
+}
+
+fn call_handler(handler: &HandlerInstance) -> Result<String, Observation> {
+    let methods = handler.methods();
+    let method = methods.iter().find(|method| *method == "GET").unwrap_or(&methods[0]);
+    let mut request = request(method, handler.route());
+    request.mount = Some(handler.route());
+    let response = handler.handle(&request).map_err(not_called)?;
+    Ok(format!("{method} {} {}", handler.route(), shown(&response)))
+}
+
+fn call_middleware(middleware: &MiddlewareInstance) -> Result<String, Observation> {
+    let request = request("GET", "/");
+    match middleware.before(&request).map_err(not_called)? {
+        Before::Answered(response) => Ok(format!("answered {}", shown(&response))),
+        Before::Continue { edits, ticket } => {
+            let mut response = Response::default();
+            ticket.after(&request, &mut response).map_err(not_called)?;
+            Ok(format!("{} edits before, then {}", edits.len(), shown(&response)))
+        }
+    }
+}
+
+fn call_cache(cache: &CacheInstance) -> Result<String, Observation> {
+    let late = || {
+        let message = format!("no answer within {} s", PATIENCE.as_secs());
+        Observation::failed(Stage::Call, Some("call.timed-out"), message)
+    };
+    let (key, value) = (b"probe", b"value");
+    let lifetime = Some(Duration::from_secs(60));
+    cache.set(key, value, lifetime).wait(PATIENCE).ok_or_else(late)?.map_err(not_called)?;
+    match cache.get(key).wait(PATIENCE).ok_or_else(late)?.map_err(not_called)? {
+        Some(found) if found == value => Ok("kept a value".to_owned()),
+        // A cache that keeps nothing is one, too.
+        None => Ok("kept nothing".to_owned()),
+        Some(_) => {
+            let message = "gave back another value than was stored";
+            Err(Observation::failed(Stage::Call, Some("call.contract-broken"), message))
+        }
+    }
+}
+
+fn call_resolver(resolver: &ResolverInstance) -> Result<String, Observation> {
+    match resolver.resolve("localhost", None).map_err(not_called)? {
+        Resolved::Upstreams(upstreams) => Ok(format!("knows {} upstreams of localhost", upstreams.len())),
+        Resolved::NotFound => Ok("does not know localhost".to_owned()),
+        Resolved::Pending => Ok("does not know localhost yet".to_owned()),
+    }
+}
+
+/// A response on one line, its body cut.
+fn shown(response: &Response) -> String {
+    let body: String = String::from_utf8_lossy(&response.body).chars().take(200).collect();
+    format!("{} {}", response.status, body.trim_end())
+}

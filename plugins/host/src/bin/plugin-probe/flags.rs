@@ -1,0 +1,147 @@
+//! The command line. By hand, because the probe starts many times under emulation.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::child::Limits;
+use crate::observe::Subject;
+use crate::observe_all;
+
+/// What `--help` prints.
+pub(crate) const HELP: &str = "\
+Loads native plugins in this host, calls each once, and says what happened as JSON.
+
+plugin-probe observe [--truncate-after-judging] FILE
+    Load FILE as it is, without judging it first. One JSON object on one line:
+    outcome (works, refused, failed), stage, code, message.
+
+plugin-probe observe-all --cpu-seconds N --wall-seconds N [--jobs N] [LIST]
+    Observe many plugins, each in a child with these limits. LIST, or standard input, has one JSON
+    object in each line: id, file, truncate_after_judging (optional). One line is written for each
+    as it ends, with the further outcomes crashed and hung, signal, and millis.
+
+Status 0 whatever a plugin does; 2 if the probe itself cannot work.
+";
+
+/// What to do.
+#[derive(Debug)]
+pub(crate) enum Verb {
+    Help,
+    Observe(Subject),
+    ObserveAll(observe_all::Options),
+}
+
+/// Reads the arguments that follow the program's name.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Verb, String> {
+    let mut arguments = arguments.into_iter();
+    let verb = arguments.next().ok_or("no command given")?;
+    match verb.to_str() {
+        Some("help" | "--help" | "-h") => Ok(Verb::Help),
+        Some("observe") => observe(arguments),
+        Some("observe-all") => observe_all(arguments),
+        _ => Err(format!("unknown command `{}`", verb.to_string_lossy())),
+    }
+}
+
+fn observe(arguments: impl Iterator<Item = OsString>) -> Result<Verb, String> {
+    let mut truncate_after_judging = false;
+    let mut file = None;
+    for argument in arguments {
+        match argument.to_str() {
+            Some("--truncate-after-judging") => truncate_after_judging = true,
+            _ => set_once(&mut file, argument)?,
+        }
+    }
+    let file = file.ok_or("no file given")?;
+    Ok(Verb::Observe(Subject { file, truncate_after_judging }))
+}
+
+fn observe_all(mut arguments: impl Iterator<Item = OsString>) -> Result<Verb, String> {
+    let (mut cpu, mut wall, mut jobs, mut list) = (None, None, 1, None);
+    while let Some(argument) = arguments.next() {
+        match argument.to_str() {
+            Some("--cpu-seconds") => cpu = Some(number(&argument, arguments.next())?),
+            Some("--wall-seconds") => wall = Some(number(&argument, arguments.next())?),
+            Some("--jobs") => jobs = number(&argument, arguments.next())?,
+            _ => set_once(&mut list, argument)?,
+        }
+    }
+    let limits = Limits {
+        cpu_seconds: cpu.ok_or("--cpu-seconds is missing")?,
+        wall: Duration::from_secs(wall.ok_or("--wall-seconds is missing")?),
+    };
+    let jobs = usize::try_from(jobs).map_err(|error| error.to_string())?;
+    Ok(Verb::ObserveAll(observe_all::Options { limits, jobs, list }))
+}
+
+fn set_once(slot: &mut Option<PathBuf>, argument: OsString) -> Result<(), String> {
+    if argument.as_encoded_bytes().starts_with(b"--") {
+        return Err(format!("unknown flag `{}`", argument.to_string_lossy()));
+    }
+    match slot {
+        None => {
+            *slot = Some(argument.into());
+            Ok(())
+        }
+        Some(_) => Err(format!("one argument too many: `{}`", argument.to_string_lossy())),
+    }
+}
+
+fn value(flag: &OsStr, value: Option<OsString>) -> Result<OsString, String> {
+    value.ok_or_else(|| format!("{} needs a value", flag.to_string_lossy()))
+}
+
+/// Limits and counts: from 1 to a day's worth of seconds.
+fn number(flag: &OsStr, text: Option<OsString>) -> Result<u64, String> {
+    let text = value(flag, text)?;
+    text.to_str()
+        .and_then(|text| text.parse().ok())
+        .filter(|number| (1..=86_400).contains(number))
+        .ok_or_else(|| {
+            format!(
+                "{} takes a number from 1 to 86400, not `{}`",
+                flag.to_string_lossy(),
+                text.to_string_lossy()
+            )
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split_whitespace().map(OsString::from).collect()
+    }
+
+    #[test]
+    fn good_lines_are_understood() {
+        let verb = parse(words("observe-all --cpu-seconds 2 --wall-seconds 5 --jobs 3 list")).unwrap();
+        let Verb::ObserveAll(options) = verb else { panic!("{verb:?}") };
+        assert_eq!((options.limits.cpu_seconds, options.jobs), (2, 3));
+        assert_eq!(options.limits.wall, Duration::from_secs(5));
+        assert_eq!(options.list, Some("list".into()));
+
+        let verb = parse(words("observe --truncate-after-judging a.so")).unwrap();
+        let Verb::Observe(subject) = verb else { panic!("{verb:?}") };
+        assert!(subject.truncate_after_judging);
+    }
+
+    #[test]
+    fn bad_lines_are_named() {
+        let cases = [
+            ("", "no command given"),
+            ("dance", "unknown command `dance`"),
+            ("observe", "no file given"),
+            ("observe a b", "one argument too many: `b`"),
+            ("observe --fast a", "unknown flag `--fast`"),
+            ("observe-all --wall-seconds 5", "--cpu-seconds is missing"),
+            ("observe-all --cpu-seconds", "--cpu-seconds needs a value"),
+            ("observe-all --cpu-seconds 0", "--cpu-seconds takes a number from 1 to 86400, not `0`"),
+        ];
+        for (line, complaint) in cases {
+            assert_eq!(parse(words(line)).unwrap_err(), complaint, "{line}");
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! `plugin-probe`: loads plugins in the host it runs in, calls each once, and says what happened as
+//! JSON. It needs nothing but the C library of that host.
+
+#![allow(unsafe_code, reason = "forks its children, and reads notes in objects that the loader has mapped")]
+
+mod child;
+mod exercise;
+mod flags;
+mod loaded_note;
+mod loader_message;
+mod observe;
+mod observe_all;
+mod report;
+
+use std::process::ExitCode;
+
+use flags::Verb;
+
+/// Status of wrong flags and of what keeps the probe itself from working. What a plugin does is
+/// never one: it is an observation, and the status is 0.
+const CANNOT_PROBE: u8 = 2;
+
+fn main() -> ExitCode {
+    let outcome = match flags::parse(std::env::args_os().skip(1)) {
+        Ok(Verb::Help) => {
+            print!("{}", flags::HELP);
+            Ok(())
+        }
+        Ok(Verb::Observe(subject)) => report::print(&observe::observe(&subject, &mut |_| ())),
+        Ok(Verb::ObserveAll(options)) => observe_all::run(&options),
+        Err(complaint) => Err(format!("{complaint}; see plugin-probe --help")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(complaint) => {
+            eprintln!("plugin-probe: {complaint}");
+            ExitCode::from(CANNOT_PROBE)
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! A request as a host lends it to a plugin.
+
+use std::marker::PhantomData;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+
+use plugin_abi::{Address, Bytes, Header, SizeFirst, Text, address};
+
+/// An HTTP request, complete with its body.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    /// The method in the case it was sent.
+    pub method: &'a str,
+    /// The path as it was sent, beginning with `/`.
+    pub path: &'a str,
+    /// What follows the `?`, if there is one.
+    pub query: Option<&'a str>,
+    /// The route under which the handler is mounted, if one was chosen.
+    pub mount: Option<&'a str>,
+    /// The version of HTTP it was sent in.
+    pub version: HttpVersion,
+    /// Who sent it, if that is known.
+    pub peer: Option<SocketAddr>,
+    /// Its fields.
+    pub headers: RequestHeaders<'a>,
+    /// Its whole body.
+    pub body: &'a [u8],
+}
+
+/// The version of HTTP that a request was sent in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HttpVersion {
+    /// HTTP/1.0.
+    Http10,
+    /// HTTP/1.1.
+    Http11,
+    /// HTTP/2.
+    Http2,
+}
+
+/// The fields of a request, in the form that plugins are given.
+#[derive(Clone, Debug, Default)]
+pub struct RequestHeaders<'a> {
+    fields: Vec<Header>,
+    borrowed: PhantomData<&'a [u8]>,
+}
+
+impl<'a> RequestHeaders<'a> {
+    /// Appends a field; its name must be in lower case.
+    pub fn push(&mut self, name: &'a str, value: &'a [u8]) {
+        self.fields.push(Header { name: Text::new(name), value: Bytes::new(value) });
+    }
+}
+
+impl<'a> FromIterator<(&'a str, &'a [u8])> for RequestHeaders<'a> {
+    fn from_iter<I: IntoIterator<Item = (&'a str, &'a [u8])>>(fields: I) -> Self {
+        let mut headers = Self::default();
+        for (name, value) in fields {
+            headers.push(name, value);
+        }
+        headers
+    }
+}
+
+// SAFETY: the fields are views of bytes that are borrowed for `'a` and only read.
+unsafe impl Send for RequestHeaders<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for RequestHeaders<'_> {}
+
+impl Request<'_> {
+    /// The request in the contract's form; its views last as long as `self` is borrowed.
+    pub(crate) fn lend(&self) -> plugin_abi::Request {
+        let optional = |text: Option<&str>| text.map_or(Text::ABSENT, Text::new);
+        plugin_abi::Request {
+            size: plugin_abi::Request::SIZE,
+            http_version: match self.version {
+                HttpVersion::Http10 => 10,
+                HttpVersion::Http11 => 11,
+                HttpVersion::Http2 => 20,
+            },
+            method: Text::new(self.method),
+            path: Text::new(self.path),
+            query: optional(self.query),
+            mount: optional(self.mount),
+            peer: self.peer.map_or(Address::UNKNOWN, from_socket_address),
+            headers: self.headers.fields.as_ptr(),
+            header_count: self.headers.fields.len(),
+            body: Bytes::new(self.body),
+        }
+    }
+}
+
+pub(crate) fn from_socket_address(peer: SocketAddr) -> Address {
+    match peer {
+        SocketAddr::V4(peer) => Address::v4(peer.ip().octets(), peer.port()),
+        SocketAddr::V6(peer) => Address::v6(peer.ip().octets(), peer.port(), peer.scope_id()),
+    }
+}
+
+/// `None` if the address is of another family.
+pub(crate) fn to_socket_address(address: &Address) -> Option<SocketAddr> {
+    match address.family {
+        address::FAMILY_IPV4 => {
+            let [a, b, c, d, ..] = address.bytes;
+            Some(SocketAddrV4::new(Ipv4Addr::new(a, b, c, d), address.port).into())
+        }
+        address::FAMILY_IPV6 => {
+            let ip = Ipv6Addr::from(address.bytes);
+            Some(SocketAddrV6::new(ip, address.port, 0, address.scope).into())
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_go_there_and_back() {
+        for text in ["127.0.0.1:80", "[2001:db8::1]:443", "[fe80::1%3]:9"] {
+            let peer: SocketAddr = text.parse().unwrap();
+            assert_eq!(to_socket_address(&from_socket_address(peer)), Some(peer));
+        }
+        assert_eq!(to_socket_address(&Address::UNKNOWN), None);
+    }
+}

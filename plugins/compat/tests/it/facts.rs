@@ -1,0 +1,112 @@
+//! Facts of files whose making is known.
+
+use std::fs;
+
+use plugin_compat::{ElfFacts, LibcFamily, Linkage, SymbolKind};
+
+use crate::contract_note::Note;
+use crate::fake_host::{FakeHost, build_glibc};
+
+fn library(source: &str, arguments: &[&str]) -> ElfFacts {
+    let host = FakeHost::glibc("2.36");
+    build_glibc(&host.workshop, "newest/libc.so.6", "2.38");
+    ElfFacts::parse(&host.workshop.library("library.so", source, arguments)).expect("an ELF file")
+}
+
+#[test]
+fn a_library_tells_its_needs_and_offers() {
+    let source = "void base_call(void); void fmod_of_38(void); extern int object_elsewhere[];
+        __attribute__((weak)) void maybe(void); void unused_reference(void);
+        int *pointer = object_elsewhere; int offered; void work(void) { base_call(); fmod_of_38(); if (maybe) maybe(); }";
+    let facts = library(source, &["newest/libc.so.6", "-Wl,-soname,libown.so.1"]);
+    assert_eq!(facts.linkage, Linkage::SharedLibrary);
+    assert_eq!(facts.soname.as_deref(), Some("libown.so.1"));
+    assert_eq!(facts.needed.iter().map(|name| &**name).collect::<Vec<_>>(), ["libc.so.6"]);
+    assert_eq!(facts.libc, Some(LibcFamily::Glibc));
+    assert_eq!(facts.glibc_floor.map(|floor| floor.to_string()).as_deref(), Some("2.38"));
+    assert_eq!(facts.interpreter, None);
+    assert!(!facts.traits.executable_stack && !facts.traits.static_tls);
+
+    let imports: Vec<String> = facts
+        .imports
+        .iter()
+        .map(|import| {
+            let version = import.version.as_deref().unwrap_or("-");
+            let library = import.library.as_deref().unwrap_or("-");
+            format!("{} {version} {library}{}", import.name, if import.weak { " weak" } else { "" })
+        })
+        .collect();
+    insta::assert_snapshot!(imports.join("\n"), @r"
+    base_call GLIBC_2.17 libc.so.6
+    fmod_of_38 GLIBC_2.38 libc.so.6
+    maybe - - weak
+    object_elsewhere - -
+    ");
+    let exports: Vec<&str> = facts.exports.iter().map(|export| &*export.name).collect();
+    assert_eq!(exports, ["offered", "pointer", "work"]);
+    assert_eq!(facts.exports_named("work").next().unwrap().kind, SymbolKind::Function);
+    assert_eq!(facts.exports_named("offered").next().unwrap().kind, SymbolKind::Object);
+    assert!(!facts.exports_symbol("wor") && !facts.exports_symbol("zzz"));
+}
+
+#[test]
+fn traits_are_read_from_where_the_loader_reads_them() {
+    let thread_local = "__thread int own; int *work(void) { return &own; }";
+    let general = library(thread_local, &[]).traits;
+    assert!(!general.static_tls && !general.initial_exec_tls);
+    let initial_exec = library(thread_local, &["-ftls-model=initial-exec"]).traits;
+    assert!(initial_exec.static_tls && initial_exec.initial_exec_tls);
+    assert!(library("int a;", &["-Wl,-z,execstack"]).traits.executable_stack);
+    let elsewhere = library(
+        "extern __thread int other; int *work(void) { return &other; }",
+        &["-ftls-model=initial-exec"],
+    );
+    assert!(elsewhere.traits.static_tls && !elsewhere.traits.initial_exec_tls);
+}
+
+#[test]
+fn defined_versions_mark_their_symbols() {
+    let host = FakeHost::glibc("2.36");
+    let script =
+        host.workshop.write("own.map", "OWN_1 { global: work; }; OWN_2 { global: work; local: *; };");
+    let source = r#"__asm__(".symver old_work, work@OWN_1"); __asm__(".symver new_work, work@@OWN_2");
+        void old_work(void) {} void new_work(void) {}"#;
+    let arguments = [&*format!("-Wl,--version-script={}", script.display())];
+    let facts = ElfFacts::parse(&host.workshop.library("own.so", source, &arguments)).expect("an ELF file");
+    assert_eq!(facts.defined_versions.iter().map(|name| &**name).collect::<Vec<_>>(), ["OWN_1", "OWN_2"]);
+    let found: Vec<_> = facts
+        .exports_named("work")
+        .map(|export| (export.version.as_deref().unwrap(), export.hidden))
+        .collect();
+    assert_eq!(found, [("OWN_1", true), ("OWN_2", false)]);
+}
+
+#[test]
+fn the_note_is_found_without_section_headers() {
+    let host = FakeHost::glibc("2.36");
+    let mut bytes = host.workshop.library("plugin.so", &Note::of_handler().plugin_source(), &[]);
+    // e_shoff, and e_shentsize with the two fields behind it.
+    bytes[40..48].fill(0);
+    bytes[58..64].fill(0);
+    let facts = ElfFacts::parse(&bytes).expect("an ELF file");
+    let identity = facts.note.identity().expect("a note");
+    assert_eq!((identity.name.as_str(), identity.version.as_str()), ("test-plugin", "1.2.3"));
+    assert_eq!((identity.entry.as_str(), identity.kind), ("dynlab_plugin", 1));
+    assert_eq!(facts.missing_tail, None);
+}
+
+#[test]
+fn facts_survive_json() {
+    let host = FakeHost::glibc("2.36");
+    let program = host.reader().into_facts();
+    let json = serde_json::to_string(&program).expect("JSON");
+    assert_eq!(serde_json::from_str::<plugin_compat::HostFacts>(&json).expect("the same"), program);
+}
+
+#[test]
+fn the_running_program_has_facts() {
+    let bytes = fs::read("/proc/self/exe").expect("/proc");
+    let facts = ElfFacts::parse(&bytes).expect("an ELF file");
+    assert_eq!(facts.machine.to_string(), std::env::consts::ARCH);
+    assert_eq!(facts.size, bytes.len() as u64);
+}

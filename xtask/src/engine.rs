@@ -105,6 +105,16 @@ pub(crate) struct Finished {
     pub(crate) stderr: Vec<u8>,
 }
 
+impl std::fmt::Display for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Exit::Code(code) => write!(f, "exit code {code}"),
+            Exit::Signal(signal) => write!(f, "signal {signal}"),
+            Exit::DeadlinePassed => f.write_str("its deadline passed"),
+        }
+    }
+}
+
 /// Why this machine cannot run programs of an architecture in an engine, and the cure.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}; {cure}")]

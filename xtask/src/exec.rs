@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::engine::{self, Exit, Job};
+use crate::engine::{self, EngineChoice, Exit, Job};
 use crate::flags::ExecFlags;
 use crate::image::Image;
 
@@ -14,7 +14,7 @@ use crate::image::Image;
 const EXIT_DEADLINE: i32 = 124;
 
 /// Runs the program, passes its output on, and ends as it ended.
-pub(crate) fn run(flags: &ExecFlags) -> Result<()> {
+pub(crate) fn run(choice: EngineChoice, flags: &ExecFlags) -> Result<()> {
     let image = Image {
         name: flags.rootfs.display().to_string(),
         arch: flags.arch,
@@ -23,7 +23,7 @@ pub(crate) fn run(flags: &ExecFlags) -> Result<()> {
         rootfs: flags.rootfs.clone(),
         pinned: false,
     };
-    let engine = engine::select(flags.engine, flags.emulator.as_deref())?;
+    let engine = engine::select(choice, flags.emulator.as_deref())?;
     let deadline =
         Duration::try_from_secs_f64(flags.deadline).context("--deadline takes a number of seconds")?;
     // Whoever closed our stdout does not want the rest.

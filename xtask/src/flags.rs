@@ -5,51 +5,86 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::ci::Step;
 use crate::engine::{EngineChoice, Mount};
 use crate::lab::Arch;
 
-/// Builds matched hosts and plugins in pinned images, checks every pair, and renders the reports.
+/// Builds matched hosts and plugins in pinned images, checks every pair, renders the reports.
 ///
-/// Exit codes: 0 all is as expected; 1 something disagrees or is stale; 2 bad input, or this machine lacks something
-/// (the message names the cure); 3 some cells could not be run here; 130 interrupted.
+/// Exit codes: 0 all is as expected; 1 something disagrees or is stale; 2 bad input, or this machine lacks something (the
+/// message names the cure); 3 some cells could not be run here; 130 interrupted.
 #[derive(Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask", version, propagate_version = true)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
 pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) ground: GroundFlags,
     #[command(subcommand)]
     pub(crate) verb: Verb,
 }
 
+/// Where images come from and what runs them.
+#[derive(Args)]
+pub(crate) struct GroundFlags {
+    /// What runs compilers and probes.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        env = "DYNLAB_ENGINE",
+        help_heading = "Images and engines"
+    )]
+    pub(crate) engine: EngineChoice,
+    /// Debian mirror, as http://… up to and without `dists`; default: the machine's apt configuration.
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "DYNLAB_MIRROR",
+        help_heading = "Images and engines"
+    )]
+    pub(crate) mirror: Option<String>,
+    /// A mirror that keeps old packages; asked when a locked package has left the ordinary one.
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "DYNLAB_SNAPSHOT_MIRROR",
+        help_heading = "Images and engines"
+    )]
+    pub(crate) snapshot_mirror: Option<String>,
+    /// Refuse to run with any image that is not the one in its lock.
+    #[arg(long, global = true, help_heading = "Images and engines")]
+    pub(crate) locked: bool,
+}
+
 #[derive(Subcommand)]
 pub(crate) enum Verb {
-    /// Writes the files that are generated from sources, such as the C header of the contract.
+    /// Builds everything, loads every plugin in every host image, writes bench-results/matrix/.
+    Matrix(MatrixFlags),
+    /// Builds all programs, plugins and fixtures into dist/<target>/.
+    Build(BuildFlags),
+    /// Makes, locks, verifies and exports the pinned images.
+    #[command(subcommand)]
+    Images(ImagesVerb),
+    /// Runs the tests of the workspace.
+    Test,
+    /// Runs what CI runs; all steps, or those named.
+    Ci {
+        /// Steps to run, in the order given.
+        #[arg(value_enum)]
+        steps: Vec<Step>,
+    },
+    /// Writes generated sources (the C header of the contract).
     Codegen {
-        /// Writes nothing; fails if a generated file is stale.
+        /// Compare instead of writing; exit code 1 when a file is stale.
         #[arg(long)]
         check: bool,
     },
-    /// Shows what lab.toml holds.
-    Lab,
     /// Runs one program inside an image, just as builds and probes are run.
     ///
     /// Ends with the program's own exit code, 128 + signal if it was killed by one, 124 if its deadline passed.
     Exec(ExecFlags),
-    /// Makes, checks and renews the images that everything is built and probed in.
-    Images(ImagesFlags),
-}
-
-#[derive(Args)]
-pub(crate) struct ImagesFlags {
-    #[command(subcommand)]
-    pub(crate) verb: ImagesVerb,
-    /// The Debian mirror; without it this machine's apt configuration decides.
-    #[arg(long, global = true, env = "DYNLAB_MIRROR", value_name = "URL")]
-    pub(crate) mirror: Option<String>,
-    /// Where packages that have left the mirror are found.
-    #[arg(long, global = true, env = "DYNLAB_SNAPSHOT_MIRROR", value_name = "URL")]
-    pub(crate) snapshot_mirror: Option<String>,
-    /// Refuses packages other than the locked ones, even if these are nowhere to be had any more.
-    #[arg(long, global = true)]
-    pub(crate) locked: bool,
 }
 
 #[derive(Subcommand)]
@@ -70,6 +105,32 @@ pub(crate) enum ImagesVerb {
 }
 
 #[derive(Args)]
+pub(crate) struct MatrixFlags {
+    /// Only this host; may be repeated. The committed report stays as it is.
+    #[arg(long = "host", value_name = "SUITE-ARCH-LIBC")]
+    pub(crate) hosts: Vec<String>,
+    /// Only artifacts of this target; may be repeated. The committed report stays as it is.
+    #[arg(long = "target", value_name = "TRIPLE")]
+    pub(crate) targets: Vec<String>,
+    /// Compare with the committed report instead of writing it; exit code 1 when it is stale.
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Print the report as JSON instead of the summary.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print how long each part took (on stderr; reports hold no times).
+    #[arg(long)]
+    pub(crate) timings: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct BuildFlags {
+    /// Only this target; may be repeated.
+    #[arg(long = "target", value_name = "TRIPLE")]
+    pub(crate) targets: Vec<String>,
+}
+
+#[derive(Args)]
 pub(crate) struct ExecFlags {
     /// The root file system to run in: the folder of an unpacked image.
     #[arg(long, value_name = "FOLDER")]
@@ -77,9 +138,6 @@ pub(crate) struct ExecFlags {
     /// The architecture of its programs.
     #[arg(long, value_enum, default_value = "x86_64")]
     pub(crate) arch: Arch,
-    /// What runs it.
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) engine: EngineChoice,
     /// A static qemu-aarch64, for aarch64 programs on another machine.
     #[arg(long, value_name = "FILE")]
     pub(crate) emulator: Option<PathBuf>,

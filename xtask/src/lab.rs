@@ -11,7 +11,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-pub(crate) use self::artifact::{Artifact, Cut, Recipe};
+pub(crate) use self::artifact::{Artifact, CSource, Compiler, Recipe};
 pub(crate) use self::expect::{Expectation, Observation, Prediction};
 pub(crate) use self::platform::{Arch, Host, Libc, Target};
 

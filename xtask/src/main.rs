@@ -3,15 +3,22 @@
 //! This process never loads a plugin; `plugin-probe` does, inside a host image.
 #![forbid(unsafe_code)]
 
+mod atomic;
+mod build;
+mod ci;
 mod codegen;
 mod engine;
 mod error;
 mod exec;
 mod flags;
+mod ground;
 mod image;
 mod images;
 mod lab;
+mod matrix;
 mod paths;
+mod process;
+mod progress;
 
 use std::process::ExitCode;
 
@@ -19,13 +26,14 @@ use clap::Parser;
 
 use crate::error::Stop;
 use crate::flags::{Cli, Verb};
+use crate::ground::Ground;
 
 fn main() -> ExitCode {
     if let Some(code) = engine::run_if_reexecuted() {
         return code;
     }
     let cli = Cli::parse();
-    let outcome = run(cli);
+    let outcome = run(&cli);
     engine::give_way_to_interrupt();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -36,16 +44,16 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> anyhow::Result<()> {
+fn run(cli: &Cli) -> anyhow::Result<()> {
     engine::handle_interrupts()?;
-    match cli.verb {
-        Verb::Exec(flags) => exec::run(&flags),
-        Verb::Codegen { check } => codegen::run(check),
-        Verb::Images(flags) => images::run(&flags),
-        Verb::Lab => {
-            let lab = lab::Lab::read(&paths::repository()?)?;
-            println!("{} hosts, {} artifacts", lab.hosts.len(), lab.artifacts.len());
-            Ok(())
-        }
+    let ground = Ground::survey(&cli.ground)?;
+    match &cli.verb {
+        Verb::Matrix(flags) => matrix::run(&flags.into(), &ground),
+        Verb::Build(flags) => build::run(&flags.targets, &ground),
+        Verb::Images(verb) => images::run(&ground.images, verb),
+        Verb::Test => ci::test(&ground),
+        Verb::Ci { steps } => ci::run(steps, &ground),
+        Verb::Codegen { check } => codegen::run(*check),
+        Verb::Exec(flags) => exec::run(cli.ground.engine, flags),
     }
 }

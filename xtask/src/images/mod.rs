@@ -37,9 +37,8 @@ pub(crate) use self::ensure::{build, ensure};
 use self::http::Client;
 pub(crate) use self::renew::renew;
 use self::store::Store;
-use crate::flags::{ImagesFlags, ImagesVerb};
+use crate::flags::ImagesVerb;
 use crate::lab::Lab;
-use crate::paths;
 
 /// What all verbs on images need to know.
 #[derive(Debug, Clone)]
@@ -57,22 +56,15 @@ pub(crate) struct Options {
 }
 
 /// Runs `cargo xtask images …`.
-pub(crate) fn run(flags: &ImagesFlags) -> Result<()> {
-    let options = Options {
-        repository: paths::repository()?,
-        cache: paths::cache()?,
-        mirror: flags.mirror.clone(),
-        snapshot_mirror: flags.snapshot_mirror.clone(),
-        locked: flags.locked,
-    };
-    match &flags.verb {
+pub(crate) fn run(options: &Options, verb: &ImagesVerb) -> Result<()> {
+    match verb {
         ImagesVerb::Build { names } => {
-            for image in build(&options, names)? {
+            for image in build(options, names)? {
                 println!("{} {} {}", image.name, image.digest, image.rootfs.display());
             }
             Ok(())
         }
-        ImagesVerb::Lock { names, keep_packages } => renew(&options, names, *keep_packages),
+        ImagesVerb::Lock { names, keep_packages } => renew(options, names, *keep_packages),
     }
 }
 
@@ -109,4 +101,12 @@ fn select(options: &Options, names: &[String]) -> Result<Vec<Definition>> {
         bail!("no image is called {unknown:?}; there are {}", known.join(", "));
     }
     Ok(all.into_iter().filter(|definition| names.contains(&definition.name)).collect())
+}
+
+/// Checks that every definition has a lock and that the lock answers it.
+pub(crate) fn check_locks(options: &Options) -> Result<()> {
+    for definition in select(options, &[])? {
+        lock::Lock::read(&definition)?;
+    }
+    Ok(())
 }

@@ -62,9 +62,8 @@ pub(crate) struct CSource {
     /// `zig` (the default, with the target's glibc floor) or `gcc` (the toolchain image's own glibc).
     #[serde(default)]
     pub(crate) compiler: Compiler,
-    /// `shared` (the default), `static` for a static executable, `elf32` for a 32-bit shared object.
-    #[serde(default)]
-    pub(crate) shape: Shape,
+    /// How it is compiled and linked; default: `-shared -fPIC`.
+    pub(crate) flags: Option<Vec<String>>,
     /// Libraries that the result needs at run time and nobody ships: a stub is linked and left behind.
     #[serde(default)]
     pub(crate) absent_libraries: Vec<String>,
@@ -79,19 +78,6 @@ pub(crate) enum Compiler {
     Zig,
     /// Debian's gcc against the glibc of the toolchain image.
     Gcc,
-}
-
-/// What a C source becomes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Shape {
-    /// A shared object.
-    #[default]
-    Shared,
-    /// A static executable.
-    Static,
-    /// A 32-bit shared object without libc.
-    Elf32,
 }
 
 /// A file cut short.

@@ -1,0 +1,346 @@
+//! `cargo xtask build`: every program, plugin and fixture of `lab.toml`, for every target, inside the pinned toolchain image.
+
+mod compile_c;
+mod compile_rust;
+mod manifest;
+mod sources;
+mod vendor;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use plugin_compat::ElfFacts;
+
+pub(crate) use self::manifest::{Built, Manifest, sha256};
+use self::sources::Workspace;
+pub(crate) use self::sources::members;
+use crate::atomic;
+use crate::engine::{Engine, Exit, Job, Mount};
+use crate::ground::Ground;
+use crate::image::Image;
+use crate::lab::{Artifact, Lab, Recipe, Target};
+
+/// One build may take this long before it is taken for hung.
+const DEADLINE: Duration = Duration::from_secs(45 * 60);
+
+/// Where things lie inside the toolchain image while it builds.
+mod inside {
+    pub(super) const SOURCES: &str = "/src";
+    pub(super) const CRATES: &str = "/vendor";
+    pub(super) const BUILD: &str = "/build";
+}
+
+/// The image that builds everything.
+pub(crate) const TOOLCHAIN: &str = "toolchain";
+
+/// What a build needs beside the lab itself.
+pub(crate) struct Workshop<'a> {
+    /// The repository and the cache.
+    pub(crate) ground: &'a Ground,
+    /// Runs the compiler.
+    pub(crate) engine: &'a dyn Engine,
+    /// The toolchain image.
+    pub(crate) toolchain: &'a Image,
+}
+
+/// A target's folder and what is in it.
+pub(crate) struct Dist {
+    /// `dist/<target>/`.
+    pub(crate) folder: PathBuf,
+    /// Its manifest, every file of it verified.
+    pub(crate) manifest: Manifest,
+}
+
+/// `cargo xtask build`: brings `dist/` up to date and says where it is.
+pub(crate) fn run(targets: &[String], ground: &Ground) -> Result<()> {
+    let lab = Lab::read(&ground.repository)?;
+    let targets = lab.select_targets(targets)?;
+    let engine = ground.engine([])?;
+    let toolchain = ground.image(TOOLCHAIN)?;
+    let workshop = Workshop { ground, engine: engine.as_ref(), toolchain: &toolchain };
+    for dist in ensure(&lab, &targets, &workshop)? {
+        println!("dist/{}: {} files", dist.manifest.target, dist.manifest.artifacts.len());
+    }
+    Ok(())
+}
+
+/// Brings `dist/<target>/` of every target in `targets` up to date.
+///
+/// # Errors
+/// Sources that do not compile, with the compiler's words; an artifact that needs a newer glibc than it declares.
+pub(crate) fn ensure(lab: &Lab, targets: &[&Target], workshop: &Workshop<'_>) -> Result<Vec<Dist>> {
+    let workspace = Workspace::read(&workshop.ground.repository)?;
+    targets
+        .iter()
+        .map(|target| {
+            ensure_target(lab, target, workshop, &workspace)
+                .with_context(|| format!("building for {}", target.triple))
+        })
+        .collect()
+}
+
+fn ensure_target(lab: &Lab, target: &Target, workshop: &Workshop<'_>, workspace: &Workspace) -> Result<Dist> {
+    let folder = workshop.ground.repository.join("dist").join(&target.triple);
+    let plan = Plan::make(lab, target, workshop, workspace)?;
+    let inputs = plan.inputs(workshop)?;
+    if let Some(manifest) = Manifest::read_verified(&folder)
+        && manifest.inputs == inputs
+    {
+        return Ok(Dist { folder, manifest });
+    }
+    let files = plan.build(target, workshop)?;
+    let manifest = Manifest {
+        target: target.triple.clone(),
+        image_digest: workshop.toolchain.digest.clone(),
+        inputs,
+        artifacts: publish(&folder, target, files)?,
+    };
+    manifest.write(&folder)?;
+    Ok(Dist { folder, manifest })
+}
+
+/// Everything that is built for one target.
+struct Plan<'a> {
+    items: Vec<Item<'a>>,
+}
+
+/// One program or artifact of a plan.
+struct Item<'a> {
+    name: &'a str,
+    kind: &'a str,
+    recipe: Recipe<'a>,
+    is_program: bool,
+    declared_floor: Option<&'a str>,
+    source_digest: String,
+}
+
+/// The content of a built file.
+struct File<'a> {
+    item: &'a Item<'a>,
+    content: Vec<u8>,
+}
+
+impl<'a> Plan<'a> {
+    fn make(
+        lab: &'a Lab,
+        target: &'a Target,
+        workshop: &Workshop<'_>,
+        workspace: &Workspace,
+    ) -> Result<Plan<'a>> {
+        let mut items: Vec<Item<'a>> = Vec::new();
+        for program in &lab.programs {
+            items.push(Item {
+                name: &program.name,
+                kind: "program",
+                recipe: Recipe::Cargo(&program.package),
+                is_program: true,
+                declared_floor: target.glibc_floor.as_deref(),
+                source_digest: workspace.digest_of(&program.package)?,
+            });
+        }
+        for artifact in lab.artifacts.iter().filter(|artifact| artifact.is_built_for(target)) {
+            let source_digest = match artifact.recipe()? {
+                Recipe::Cargo(package) => workspace.digest_of(package)?,
+                Recipe::C(source) => compile_c::source_digest(source, &workshop.ground.repository)?,
+                Recipe::Copy(file) => {
+                    sources::digest_of_files(&workshop.ground.repository, [Path::new(file)])?
+                }
+                Recipe::Cut(cut) => original(&items, &cut.of, target)?.source_digest.clone(),
+            };
+            items.push(Item {
+                name: &artifact.name,
+                kind: &artifact.kind,
+                recipe: artifact.recipe()?,
+                is_program: false,
+                declared_floor: declared_floor(artifact, target),
+                source_digest,
+            });
+        }
+        Ok(Plan { items })
+    }
+
+    /// A digest over all that decides what the files will be.
+    fn inputs(&self, workshop: &Workshop<'_>) -> Result<String> {
+        let mut text = format!("{}\n{}\n", env!("CARGO_PKG_VERSION"), workshop.toolchain.digest);
+        text += &sources::digest_of_files(&workshop.ground.repository, [Path::new("Cargo.toml")])?;
+        for Item { name, kind, recipe, declared_floor, source_digest, .. } in &self.items {
+            text += &format!("\n{name} {kind} {recipe:?} {declared_floor:?} {source_digest}");
+        }
+        Ok(format!("sha256:{}", sha256(text.as_bytes())))
+    }
+
+    /// Builds all of it; files come in the order of the plan.
+    fn build(&self, target: &Target, workshop: &Workshop<'_>) -> Result<Vec<File<'_>>> {
+        let crates = vendor::ensure(&workshop.ground.repository, &workshop.ground.cache)?;
+        let rust = compile_rust::build(&self.items, target, workshop, &crates)?;
+        let c = compile_c::build(&self.items, target, workshop)?;
+        let mut files: Vec<File<'_>> = Vec::new();
+        for item in &self.items {
+            let content = match item.recipe {
+                Recipe::Cargo(_) => read(&rust[item.name])?,
+                Recipe::C(_) => read(&c[item.name])?,
+                Recipe::Copy(file) => read(&workshop.ground.repository.join(file))?,
+                Recipe::Cut(cut) => {
+                    let whole = files
+                        .iter()
+                        .find(|file| file.item.name == cut.of)
+                        .with_context(|| format!("{:?} is not built for {}", cut.of, target.triple))?;
+                    let kept = cut.kept(whole.content.len() as u64)?;
+                    whole.content[..kept as usize].to_vec()
+                }
+            };
+            files.push(File { item, content });
+        }
+        Ok(files)
+    }
+}
+
+fn original<'a, 'b>(items: &'b [Item<'a>], name: &str, target: &Target) -> Result<&'b Item<'a>> {
+    items.iter().find(|item| item.name == name).with_context(|| {
+        format!("{name:?}, which another artifact is cut from, is not built for {}", target.triple)
+    })
+}
+
+fn declared_floor<'a>(artifact: &'a Artifact, target: &'a Target) -> Option<&'a str> {
+    let floor = artifact.glibc_floor.as_deref().or(target.glibc_floor.as_deref());
+    target.glibc_floor.as_ref().and(floor)
+}
+
+fn publish(folder: &Path, target: &Target, files: Vec<File<'_>>) -> Result<Vec<Built>> {
+    let mut built = Vec::new();
+    for File { item, content } in files {
+        let (file, mode) = if item.is_program {
+            (format!("bin/{}", item.name), 0o755)
+        } else {
+            (format!("plugins/{}.so", item.name), 0o644)
+        };
+        let floor =
+            ElfFacts::parse(&content).ok().and_then(|facts| facts.glibc_floor).map(|floor| floor.to_string());
+        check_floor(item, target, floor.as_deref())?;
+        atomic::write_with_mode(&folder.join(&file), &content, mode)?;
+        built.push(Built {
+            name: item.name.to_owned(),
+            kind: item.kind.to_owned(),
+            file,
+            sha256: sha256(&content),
+            size: content.len() as u64,
+            glibc_floor: floor,
+            source_digest: item.source_digest.clone(),
+        });
+    }
+    remove_strangers(folder, &built)?;
+    Ok(built)
+}
+
+/// Files of artifacts that `lab.toml` no longer has.
+fn remove_strangers(folder: &Path, built: &[Built]) -> Result<()> {
+    for subfolder in ["bin", "plugins"] {
+        let Ok(entries) = fs::read_dir(folder.join(subfolder)) else { continue };
+        for entry in entries {
+            let entry = entry?;
+            let name = format!("{subfolder}/{}", entry.file_name().to_string_lossy());
+            if !built.iter().any(|built| built.file == name) {
+                fs::remove_file(entry.path())
+                    .with_context(|| format!("cannot remove {}", entry.path().display()))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_floor(item: &Item<'_>, target: &Target, measured: Option<&str>) -> Result<()> {
+    let (Some(declared), Some(measured)) = (item.declared_floor, measured) else { return Ok(()) };
+    if version(measured) > version(declared) {
+        bail!(
+            "{:?} for {} needs GLIBC_{measured}, its declared glibc floor is {declared}; raise `glibc_floor` in lab.toml or avoid what needs it",
+            item.name,
+            target.triple
+        );
+    }
+    Ok(())
+}
+
+/// `2.17` as numbers, so that 2.4 sorts before 2.17.
+fn version(text: &str) -> Vec<u32> {
+    text.split('.').map(|part| part.parse().unwrap_or(u32::MAX)).collect()
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// Runs one command in the toolchain image, with the sources read-only and `target/lab/build` as its output.
+fn run_inside(
+    workshop: &Workshop<'_>,
+    argv: &[String],
+    env: Vec<(String, String)>,
+    crates: Option<&Path>,
+    on_stdout_line: Option<&(dyn Fn(&str) + Sync)>,
+) -> Result<Vec<u8>> {
+    let output = build_folder(&workshop.ground.repository);
+    fs::create_dir_all(&output).with_context(|| format!("cannot make {}", output.display()))?;
+    let mount = |source: &Path, target: &str, writable| Mount {
+        source: source.to_owned(),
+        target: target.to_owned(),
+        writable,
+    };
+    let mut mounts =
+        vec![mount(&workshop.ground.repository, inside::SOURCES, false), mount(&output, inside::BUILD, true)];
+    mounts.extend(crates.map(|crates| mount(crates, inside::CRATES, false)));
+    let base =
+        [("PATH", "/opt/dynlab/bin:/usr/bin:/bin"), ("HOME", "/tmp"), ("LC_ALL", "C.UTF-8"), ("TZ", "UTC")];
+    let base = base.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+    let finished = workshop.engine.run(&Job {
+        image: workshop.toolchain,
+        argv: argv.iter().map(Into::into).collect(),
+        env: base.chain(env).map(|(name, value)| (name, value.into())).collect(),
+        cwd: inside::SOURCES.to_owned(),
+        mounts,
+        stdin: Vec::new(),
+        deadline: DEADLINE,
+        on_stdout_line,
+    })?;
+    match finished.exit {
+        Exit::Code(0) => Ok(finished.stdout),
+        ref exit => bail!(
+            "`{}` in {} of image {} ended with {exit}:\n{}",
+            argv.join(" "),
+            inside::SOURCES,
+            workshop.toolchain.name,
+            crate::process::tail(&finished.stdout, &finished.stderr)
+        ),
+    }
+}
+
+/// Runs a cargo command of the toolchain image over the workspace, for checks that make no artifact.
+///
+/// # Errors
+/// What the command printed, when it ends with anything but 0.
+pub(crate) fn run_cargo(workshop: &Workshop<'_>, argv: &[&str], env: &[(&str, &str)]) -> Result<()> {
+    let crates = vendor::ensure(&workshop.ground.repository, &workshop.ground.cache)?;
+    let mut argv: Vec<String> = argv.iter().map(|&word| word.to_owned()).collect();
+    // Options of cargo itself stand before those of the tool that it starts.
+    let at = argv.iter().position(|word| word == "--").unwrap_or(argv.len());
+    if argv.iter().any(|word| word == "--offline") {
+        argv.splice(at..at, compile_rust::vendored_config());
+    }
+    let mut environment = compile_rust::cargo_environment("checks");
+    environment.extend(env.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
+    run_inside(workshop, &argv, environment, Some(&crates), None)?;
+    Ok(())
+}
+
+/// Where the compilers of the image write, seen from outside.
+fn build_folder(repository: &Path) -> PathBuf {
+    repository.join("target").join("lab").join("build")
+}
+
+/// Maps a path that a compiler inside the image named to the file outside.
+fn outside(repository: &Path, path: &str) -> Result<PathBuf> {
+    let relative = path
+        .strip_prefix(inside::BUILD)
+        .with_context(|| format!("the compiler wrote {path:?}, which is not under {}", inside::BUILD))?;
+    Ok(build_folder(repository).join(relative.trim_start_matches('/')))
+}

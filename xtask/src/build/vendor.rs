@@ -1,0 +1,50 @@
+//! Sources of all locked crates, in the cache, so that builds need no network.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
+
+use crate::process;
+
+/// The folder that holds the source of every crate in `Cargo.lock`, fetched now if it is not there.
+///
+/// Cargo itself compares each crate with the checksum in `Cargo.lock`, here and again when it builds.
+///
+/// # Errors
+/// A crate that is neither in cargo's cache nor to be downloaded; `Cargo.lock` that does not fit the manifests.
+pub(crate) fn ensure(repository: &Path, cache: &Path) -> Result<PathBuf> {
+    let lock = fs::read(repository.join("Cargo.lock")).context("cannot read Cargo.lock")?;
+    let vendored = cache.join("crates").join(format!("{:x}", Sha256::digest(&lock)));
+    if vendored.is_dir() {
+        return Ok(vendored);
+    }
+    let folder = cache.join("crates");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let staging = tempfile::Builder::new().prefix("vendor-").tempdir_in(&folder)?;
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command
+        .args(["vendor", "--locked", "--versioned-dirs", "--quiet"])
+        .arg(staging.path())
+        .current_dir(repository)
+        .stdout(Stdio::null());
+    process::run(&mut command).context(
+        "cannot fetch the crates named in Cargo.lock; with no network they must be in cargo's own cache (`cargo fetch --locked` while there is one)",
+    )?;
+    publish(staging, &vendored)?;
+    Ok(vendored)
+}
+
+fn publish(staging: tempfile::TempDir, vendored: &Path) -> Result<()> {
+    let staged = staging.keep();
+    if let Err(error) = fs::rename(&staged, vendored) {
+        fs::remove_dir_all(&staged).ok();
+        if !vendored.is_dir() {
+            bail!("cannot put the fetched crates at {}: {error}", vendored.display());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! `cargo xtask ci`: what runs on every push, each step also by itself.
+
+mod arrows;
+mod generated;
+mod in_image;
+
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+
+use crate::ground::Ground;
+use crate::matrix;
+use crate::process;
+
+/// A step of CI. The order is that of a full run: cheap checks first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Step {
+    /// Dependencies between the workspace's crates point the way ARCHITECTURE.md draws them.
+    Arrows,
+    /// Generated files are what their sources give.
+    Generated,
+    /// rustfmt of the toolchain image finds nothing to change.
+    Format,
+    /// clippy of the toolchain image finds nothing, and every public item is documented.
+    Lint,
+    /// The workspace's tests pass, built by the cargo that runs this.
+    Test,
+    /// The matrix agrees everywhere and the committed report is fresh, from locked images only.
+    Matrix,
+}
+
+/// Runs `steps`, or all of them when it is empty, and stops at the first that fails.
+pub(crate) fn run(steps: &[Step], ground: &Ground) -> Result<()> {
+    let all = Step::value_variants();
+    for &step in if steps.is_empty() { all } else { steps } {
+        let started = Instant::now();
+        eprintln!("ci: {} ...", step.name());
+        run_step(step, ground).with_context(|| format!("ci step {}", step.name()))?;
+        eprintln!("ci: {} passed in {:.0} s", step.name(), started.elapsed().as_secs_f64());
+    }
+    Ok(())
+}
+
+fn run_step(step: Step, ground: &Ground) -> Result<()> {
+    match step {
+        Step::Arrows => arrows::check(&ground.repository),
+        Step::Generated => generated::check(ground),
+        Step::Format => in_image::format(ground),
+        Step::Lint => in_image::lint(ground),
+        Step::Test => test(ground),
+        Step::Matrix => matrix::run(
+            &matrix::Request { hosts: &[], targets: &[], check: true, json: false, timings: true },
+            ground,
+        ),
+    }
+}
+
+/// `cargo xtask test`: the tests of the whole workspace, with the cargo that runs this.
+pub(crate) fn test(ground: &Ground) -> Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    process::run_shown(
+        Command::new(cargo).args(["test", "--workspace", "--locked"]).current_dir(&ground.repository),
+    )
+}
+
+impl Step {
+    fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+}

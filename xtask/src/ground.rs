@@ -1,0 +1,61 @@
+//! What every verb stands on: the repository, the cache, where images come from and what runs them.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::engine::{self, Engine, EngineChoice};
+use crate::flags::GroundFlags;
+use crate::image::Image;
+use crate::images;
+use crate::lab::Arch;
+use crate::paths;
+use crate::progress::Progress;
+
+/// The image that holds the static emulator, and where it lies in there.
+const EMULATOR_IMAGE: &str = "emulator";
+const EMULATOR: &str = "usr/bin/qemu-aarch64-static";
+
+/// The surroundings of one run of xtask.
+pub(crate) struct Ground {
+    /// The root of the repository.
+    pub(crate) repository: PathBuf,
+    /// The cache that all clones share.
+    pub(crate) cache: PathBuf,
+    /// How images are come by.
+    pub(crate) images: images::Options,
+    /// Shows what is going on.
+    pub(crate) progress: Progress,
+    choice: EngineChoice,
+}
+
+impl Ground {
+    /// Looks around; starts and fetches nothing.
+    pub(crate) fn survey(flags: &GroundFlags) -> Result<Ground> {
+        let repository = paths::repository()?;
+        let cache = paths::cache()?;
+        let images = images::Options {
+            repository: repository.clone(),
+            cache: cache.clone(),
+            mirror: flags.mirror.clone(),
+            snapshot_mirror: flags.snapshot_mirror.clone(),
+            locked: flags.locked,
+        };
+        Ok(Ground { repository, cache, images, progress: Progress::new(), choice: flags.engine })
+    }
+
+    /// The chosen engine, able to run programs of every architecture in `arches` as far as this machine allows.
+    pub(crate) fn engine(&self, arches: impl IntoIterator<Item = Arch>) -> Result<Box<dyn Engine>> {
+        let emulator = if arches.into_iter().all(engine::is_native) {
+            None
+        } else {
+            Some(self.image(EMULATOR_IMAGE)?.rootfs.join(EMULATOR))
+        };
+        engine::select(self.choice, emulator.as_deref())
+    }
+
+    /// The image called `name`, fetched and assembled if the cache does not have it.
+    pub(crate) fn image(&self, name: &str) -> Result<Image> {
+        images::ensure(&self.images, name)
+    }
+}

@@ -1,0 +1,360 @@
+//! `cargo xtask matrix`: every artifact in every host image, predicted from the bytes, observed with the real loader, compared with
+//! what `lab.toml` expects.
+
+mod cell;
+mod markdown;
+mod observe;
+mod predict;
+mod report;
+mod summary;
+mod timings;
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::thread;
+
+use anyhow::{Context, Result};
+
+use self::cell::{Cell, Observed};
+use self::observe::{Memory, Place, Probed, Subject};
+use self::predict::Predictions;
+use self::report::{ArtifactRow, HostRow, Report};
+use self::timings::Timings;
+use crate::build::{self, Dist, Workshop};
+use crate::engine::{self, Engine};
+use crate::error::Stop;
+use crate::flags::MatrixFlags;
+use crate::ground::Ground;
+use crate::image::Image;
+use crate::lab::{Artifact, Host, Lab, Target};
+
+pub(crate) use self::report::check_rendering;
+
+/// The program of `lab.toml` that loads plugins and tells what happened.
+const PROBE: &str = "plugin-probe";
+
+/// What is asked for.
+pub(crate) struct Request<'a> {
+    /// Host names; empty means all.
+    pub(crate) hosts: &'a [String],
+    /// Target triples; empty means all.
+    pub(crate) targets: &'a [String],
+    /// Compare with the committed report instead of writing it.
+    pub(crate) check: bool,
+    /// Print the report as JSON instead of the summary.
+    pub(crate) json: bool,
+    /// Print how long each part took.
+    pub(crate) timings: bool,
+}
+
+impl<'a> From<&'a MatrixFlags> for Request<'a> {
+    fn from(flags: &'a MatrixFlags) -> Request<'a> {
+        Request {
+            hosts: &flags.hosts,
+            targets: &flags.targets,
+            check: flags.check,
+            json: flags.json,
+            timings: flags.timings,
+        }
+    }
+}
+
+/// Runs the matrix.
+///
+/// # Errors
+/// [`Stop::Disagreement`] when a cell does not agree or the committed report is stale, [`Stop::NotRun`] when cells could not be run
+/// here; anything else could not be done at all.
+pub(crate) fn run(request: &Request<'_>, ground: &Ground) -> Result<()> {
+    let lab = Lab::read(&ground.repository)?;
+    let hosts = lab.select_hosts(request.hosts)?;
+    let targets = lab.select_targets(request.targets)?;
+    let mut timings = Timings::start();
+
+    let engine = ground.engine(hosts.iter().map(|host| host.arch))?;
+    let toolchain = ground.image(build::TOOLCHAIN)?;
+    timings.lap("toolchain image");
+    let host_images = hosts.iter().map(|host| ground.image(&host.name)).collect::<Result<Vec<_>>>()?;
+    timings.lap("host images");
+    let workshop = Workshop { ground, engine: engine.as_ref(), toolchain: &toolchain };
+    // A host is judged and observed with the probe of its own target, whatever targets were asked for.
+    let built_targets: Vec<&Target> = lab
+        .targets
+        .iter()
+        .filter(|target| targets.contains(target) || hosts.iter().any(|host| host.is_native_to(target)))
+        .collect();
+    let dists = build::ensure(&lab, &built_targets, &workshop)?;
+    timings.lap("artifacts");
+
+    let subjects = subjects(&lab, &targets, &dists)?;
+    let run = Run { lab: &lab, ground, engine: engine.as_ref(), hosts, host_images, dists, subjects };
+    let predictions = run.predict()?;
+    timings.lap("predictions");
+    let observations = run.observe(&predictions, &mut timings)?;
+    timings.lap("observations");
+
+    let report = run.report(&toolchain, &predictions, &observations)?;
+    finish(request, ground, &run, &report, &timings)
+}
+
+/// A plugin of one target.
+struct Plugin<'a> {
+    artifact: &'a Artifact,
+    target: &'a Target,
+    row: ArtifactRow,
+    /// Relative to `dist/`.
+    file: String,
+}
+
+/// One run's inputs.
+struct Run<'a> {
+    lab: &'a Lab,
+    ground: &'a Ground,
+    engine: &'a dyn Engine,
+
+    hosts: Vec<&'a Host>,
+    host_images: Vec<Image>,
+    dists: Vec<Dist>,
+    subjects: Vec<Plugin<'a>>,
+}
+
+/// What became of one host.
+enum HostOutcome {
+    Probed(Vec<Observed>),
+    NotRun(String),
+}
+
+impl Run<'_> {
+    fn predict(&self) -> Result<Predictions> {
+        let dist = self.ground.repository.join("dist");
+        let files: Vec<_> = self.subjects.iter().map(|plugin| dist.join(&plugin.file)).collect();
+        let mut predictions = Predictions::read_artifacts(&files)?;
+        for (host, image) in self.hosts.iter().zip(&self.host_images) {
+            let (folder, probe) = self.probe_of(host)?;
+            predictions.judge_in(host, image, &probe.path(folder))?;
+        }
+        Ok(predictions)
+    }
+
+    fn observe(&self, predictions: &Predictions, timings: &mut Timings) -> Result<Vec<HostOutcome>> {
+        let total = (self.hosts.len() * self.subjects.len()) as u64;
+        let bar = self.ground.progress.bar(total, "load every plugin");
+        let workers = thread::available_parallelism().map_or(1, |cores| cores.get());
+        let waiting: Mutex<Vec<usize>> = Mutex::new((0..self.hosts.len()).rev().collect());
+        let outcomes: Mutex<Vec<Option<Result<HostOutcome>>>> =
+            Mutex::new(self.hosts.iter().map(|_| None).collect());
+        let timings = Mutex::new(timings);
+        thread::scope(|scope| {
+            for _ in 0..workers {
+                scope.spawn(|| {
+                    while let Some(at) = waiting.lock().ok().and_then(|mut waiting| waiting.pop()) {
+                        let outcome = self.observe_host(at, predictions, &bar, &timings);
+                        if let Ok(mut outcomes) = outcomes.lock() {
+                            outcomes[at] = Some(outcome);
+                        }
+                    }
+                });
+            }
+        });
+        let outcomes = outcomes.into_inner().unwrap_or_else(|poison| poison.into_inner());
+        outcomes.into_iter().map(|outcome| outcome.context("a host was never probed")?).collect()
+    }
+
+    fn observe_host(
+        &self,
+        at: usize,
+        predictions: &Predictions,
+        bar: &indicatif::ProgressBar,
+        timings: &Mutex<&mut Timings>,
+    ) -> Result<HostOutcome> {
+        let (host, image) = (self.hosts[at], &self.host_images[at]);
+        if let Err(unavailable) = self.engine.check(host.arch) {
+            return Ok(HostOutcome::NotRun(unavailable.to_string()));
+        }
+        let emulated = !engine::is_native(host.arch);
+        let (folder, probe) = self.probe_of(host)?;
+        let target = folder.file_name().context("dist has no such folder")?.to_string_lossy();
+        let place =
+            Place { image, probe: format!("{target}/{}", probe.file), probe_sha256: &probe.sha256, emulated };
+        let subjects: Vec<Subject<'_>> = self
+            .subjects
+            .iter()
+            .map(|plugin| Subject {
+                file: plugin.file.clone(),
+                sha256: &plugin.row.sha256,
+                truncate_after_judging: plugin.artifact.truncate_after_judging,
+            })
+            .collect();
+        let mut memory = Memory::recall(&self.ground.cache, self.engine, &place);
+        let fresh: Vec<usize> =
+            (0..subjects.len()).filter(|&at| memory.of(&subjects[at]).is_none()).collect();
+        bar.inc((subjects.len() - fresh.len()) as u64);
+        let mut seen: Vec<Option<Observed>> =
+            subjects.iter().map(|subject| memory.of(subject).cloned()).collect();
+        if !fresh.is_empty() {
+            let asked: Vec<Subject<'_>> = fresh.iter().map(|&at| subjects[at].clone()).collect();
+            let dist = self.ground.repository.join("dist");
+            let answers = observe::observe(self.engine, &place, &dist, &asked, &|| bar.inc(1))
+                .with_context(|| format!("probing in {}", host.name))?;
+            for (&index, Probed { observed, millis }) in fresh.iter().zip(answers) {
+                if let Ok(mut timings) = timings.lock() {
+                    timings.probe(emulated, millis);
+                }
+                if self.compare(host, index, predictions, Ok(&observed)).agree {
+                    memory.keep(&subjects[index], &observed);
+                }
+                seen[index] = Some(observed);
+            }
+            memory.save()?;
+        }
+        Ok(HostOutcome::Probed(seen.into_iter().flatten().collect()))
+    }
+
+    fn compare(
+        &self,
+        host: &Host,
+        plugin: usize,
+        predictions: &Predictions,
+        observed: Result<&Observed, &str>,
+    ) -> Cell {
+        let Plugin { artifact, target, row, .. } = &self.subjects[plugin];
+        let expected = self.lab.expectation(artifact, target, host);
+        cell::compare(&host.name, &row.id(), predictions.verdict(&host.name, plugin), observed, &expected)
+    }
+
+    fn probe_of(&self, host: &Host) -> Result<(&Path, &build::Built)> {
+        let target = self
+            .lab
+            .targets
+            .iter()
+            .find(|target| host.is_native_to(target))
+            .with_context(|| format!("no target of lab.toml runs in host {:?}", host.name))?;
+        let dist = self
+            .dists
+            .iter()
+            .find(|dist| dist.manifest.target == target.triple)
+            .with_context(|| format!("nothing was built for {}", target.triple))?;
+        let probe =
+            dist.manifest.find(PROBE).with_context(|| format!("lab.toml has no program {PROBE:?}"))?;
+        Ok((&dist.folder, probe))
+    }
+
+    fn report(
+        &self,
+        toolchain: &Image,
+        predictions: &Predictions,
+        observations: &[HostOutcome],
+    ) -> Result<Report> {
+        let mut cells = Vec::new();
+        for (host, outcome) in self.hosts.iter().zip(observations) {
+            for plugin in 0..self.subjects.len() {
+                let observed = match outcome {
+                    HostOutcome::Probed(seen) => Ok(&seen[plugin]),
+                    HostOutcome::NotRun(why) => Err(why.as_str()),
+                };
+                cells.push(self.compare(host, plugin, predictions, observed));
+            }
+        }
+        let hosts = self
+            .hosts
+            .iter()
+            .zip(&self.host_images)
+            .map(|(host, image)| {
+                Ok(HostRow {
+                    name: host.name.clone(),
+                    arch: host.arch,
+                    libc: host.libc,
+                    libc_version: predictions.libc_version(&host.name).to_owned(),
+                    image_digest: image.digest.clone(),
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Report {
+            pinned: toolchain.pinned && self.host_images.iter().all(|image| image.pinned),
+            toolchain_digest: toolchain.digest.clone(),
+            hosts,
+            artifacts: self.subjects.iter().map(|plugin| plugin.row.clone()).collect(),
+            cells,
+        })
+    }
+}
+
+fn subjects<'a>(lab: &'a Lab, targets: &[&'a Target], dists: &[Dist]) -> Result<Vec<Plugin<'a>>> {
+    let mut subjects = Vec::new();
+    for &target in targets {
+        let dist = dists
+            .iter()
+            .find(|dist| dist.manifest.target == target.triple)
+            .with_context(|| format!("nothing was built for {}", target.triple))?;
+        for artifact in lab.artifacts.iter().filter(|artifact| artifact.is_built_for(target)) {
+            let built = dist
+                .manifest
+                .find(&artifact.name)
+                .with_context(|| format!("{} was not built for {}", artifact.name, target.triple))?;
+            subjects.push(Plugin {
+                artifact,
+                target,
+                row: ArtifactRow {
+                    name: artifact.name.clone(),
+                    kind: artifact.kind.clone(),
+                    target: target.triple.clone(),
+                    sha256: built.sha256.clone(),
+                    glibc_floor: built.glibc_floor.clone(),
+                },
+                file: format!("{}/{}", target.triple, built.file),
+            });
+        }
+    }
+    Ok(subjects)
+}
+
+fn finish(
+    request: &Request<'_>,
+    ground: &Ground,
+    run: &Run<'_>,
+    report: &Report,
+    timings: &Timings,
+) -> Result<()> {
+    if request.json {
+        print!("{}", report.to_json()?);
+    } else {
+        print!("{}", summary::render(report));
+    }
+    if request.timings {
+        eprint!("{timings}");
+    }
+    let not_run = report.cells.iter().find(|cell| cell.observed == "not run");
+    if let Some(cell) = not_run {
+        let count = report.cells.iter().filter(|cell| cell.observed == "not run").count();
+        return Err(Stop::NotRun(format!(
+            "{count} cells were {}; `cargo xtask doctor` shows what mends it",
+            cell.disagreements.join("; ")
+        ))
+        .into());
+    }
+    let whole = run.hosts.len() == run.lab.hosts.len()
+        && run.subjects.len()
+            == run.lab.targets.iter().map(|target| artifacts_of(run.lab, target)).sum::<usize>();
+    if request.check {
+        report.check(&ground.repository, whole)?;
+    } else if whole {
+        report.write(&ground.repository)?;
+        if !request.json {
+            println!("Report: {}, from matrix.json beside it.", report::PAGE);
+        }
+    } else if !request.json {
+        println!("A part of the matrix; the committed report stays as it is.");
+    }
+    let odd = report.cells.iter().filter(|cell| !cell.agree).count();
+    if odd > 0 {
+        return Err(Stop::Disagreement(format!(
+            "{odd} of {} cells disagree; mend the plugin, the verdict or the expectation in lab.toml",
+            report.cells.len()
+        ))
+        .into());
+    }
+    Ok(())
+}
+
+fn artifacts_of(lab: &Lab, target: &Target) -> usize {
+    lab.artifacts.iter().filter(|artifact| artifact.is_built_for(target)).count()
+}

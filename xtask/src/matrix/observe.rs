@@ -1,0 +1,231 @@
+//! Loads artifacts inside a host image: one sandbox a host, one probe process a plugin.
+//!
+//! What was seen once is remembered under the digests of everything that took part. Only what was expected is remembered, so that a
+//! surprise is always looked at afresh.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use super::cell::Observed;
+use crate::atomic;
+use crate::build::sha256;
+use crate::engine::{Engine, Exit, Job, Mount};
+use crate::image::Image;
+
+/// CPU time that a probe may use. A probe of a good plugin uses less than 0.2 s, emulated.
+const CPU_SECONDS: u32 = 3;
+/// Wall-clock time that a probe may use; it ends what sleeps for ever.
+const WALL_SECONDS: u32 = 30;
+/// Time for starting a sandbox.
+const START_SECONDS: u64 = 60;
+/// Where `dist/` is mounted.
+const DIST: &str = "/dist";
+
+/// A plugin to load.
+#[derive(Clone)]
+pub(crate) struct Subject<'a> {
+    /// Its file, relative to `dist/`.
+    pub(crate) file: String,
+    /// Of its content.
+    pub(crate) sha256: &'a str,
+    /// Cut the file short between the verdict and the loading.
+    pub(crate) truncate_after_judging: bool,
+}
+
+/// A host image and the probe that runs in it.
+pub(crate) struct Place<'a> {
+    /// The image.
+    pub(crate) image: &'a Image,
+    /// The probe, relative to `dist/`.
+    pub(crate) probe: String,
+    /// Of the probe's content.
+    pub(crate) probe_sha256: &'a str,
+    /// Whether it runs under the emulator.
+    pub(crate) emulated: bool,
+}
+
+/// A probe's answer with the time that it took.
+#[derive(Debug, Clone)]
+pub(crate) struct Probed {
+    /// What was seen.
+    pub(crate) observed: Observed,
+    /// Milliseconds that the probe's process lived.
+    pub(crate) millis: f64,
+}
+
+#[derive(Serialize)]
+struct Request<'a> {
+    id: usize,
+    file: &'a str,
+    truncate_after_judging: bool,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    id: usize,
+    millis: f64,
+    #[serde(flatten)]
+    observed: Observed,
+}
+
+/// Loads every subject in `place`; answers come in the order of `subjects`.
+///
+/// # Errors
+/// The probe itself cannot be run, or leaves a subject unanswered. A plugin that crashes or hangs is an answer.
+pub(crate) fn observe(
+    engine: &dyn Engine,
+    place: &Place<'_>,
+    dist: &Path,
+    subjects: &[Subject<'_>],
+    on_answer: &(dyn Fn() + Sync),
+) -> Result<Vec<Probed>> {
+    let files: Vec<String> = subjects.iter().map(|subject| format!("{DIST}/{}", subject.file)).collect();
+    let mut requests = Vec::new();
+    for (id, subject) in subjects.iter().enumerate() {
+        let request =
+            Request { id, file: &files[id], truncate_after_judging: subject.truncate_after_judging };
+        serde_json::to_writer(&mut requests, &request)?;
+        requests.push(b'\n');
+    }
+    let answers: Mutex<BTreeMap<usize, Probed>> = Mutex::default();
+    let garbled: Mutex<Option<String>> = Mutex::default();
+    let take_line = |line: &str| match serde_json::from_str::<Answer>(line) {
+        Ok(Answer { id, millis, mut observed }) => {
+            observed.message = observed.message.map(|message| without_numbers(&message));
+            if let Ok(mut answers) = answers.lock() {
+                answers.insert(id, Probed { observed, millis });
+            }
+            on_answer();
+        }
+        Err(error) => {
+            if let Ok(mut garbled) = garbled.lock() {
+                garbled.get_or_insert_with(|| format!("{line:?}: {error}"));
+            }
+        }
+    };
+    let argv: Vec<String> = vec![
+        format!("{DIST}/{}", place.probe),
+        "observe-all".to_owned(),
+        "--cpu-seconds".to_owned(),
+        CPU_SECONDS.to_string(),
+        "--wall-seconds".to_owned(),
+        WALL_SECONDS.to_string(),
+    ];
+    let deadline = START_SECONDS + subjects.len() as u64 * u64::from(WALL_SECONDS);
+    let finished = engine.run(&Job {
+        image: place.image,
+        argv: argv.iter().map(Into::into).collect(),
+        env: vec![("LC_ALL".to_owned(), "C".into())],
+        cwd: "/".to_owned(),
+        mounts: vec![Mount { source: dist.to_owned(), target: DIST.to_owned(), writable: false }],
+        stdin: requests,
+        deadline: Duration::from_secs(deadline),
+        on_stdout_line: Some(&take_line),
+    })?;
+    if let Some(line) = garbled.into_inner().unwrap_or_else(|poison| poison.into_inner()) {
+        bail!("the probe in {} printed what is no answer: {line}", place.image.name);
+    }
+    let mut answers = answers.into_inner().unwrap_or_else(|poison| poison.into_inner());
+    (0..subjects.len())
+        .map(|id| answers.remove(&id))
+        .collect::<Option<Vec<Probed>>>()
+        .filter(|_| matches!(finished.exit, Exit::Code(0)))
+        .with_context(|| {
+            format!(
+                "`{}` in image {} ended with {} before it had answered everything:\n{}",
+                argv.join(" "),
+                place.image.name,
+                finished.exit,
+                crate::process::tail(b"", &finished.stderr)
+            )
+        })
+}
+
+/// Loader messages name the file descriptor that the bytes were loaded from; its number says nothing.
+fn without_numbers(message: &str) -> String {
+    const FD: &str = "/proc/self/fd/";
+    let mut cleaned = String::new();
+    let mut rest = message;
+    while let Some(at) = rest.find(FD) {
+        cleaned.push_str(&rest[..at]);
+        cleaned.push_str("PLUGIN");
+        rest = rest[at + FD.len()..].trim_start_matches(|digit: char| digit.is_ascii_digit());
+    }
+    cleaned.push_str(rest);
+    cleaned
+}
+
+/// Observations of earlier runs in one place, keyed by the subject.
+pub(crate) struct Memory {
+    file: PathBuf,
+    known: BTreeMap<String, Observed>,
+}
+
+impl Memory {
+    /// What is known of `place`; an unreadable file counts as nothing known.
+    pub(crate) fn recall(cache: &Path, engine: &dyn Engine, place: &Place<'_>) -> Memory {
+        let key = format!(
+            "{}\n{}\n{}\n{}\n{CPU_SECONDS} {WALL_SECONDS}",
+            engine.name(),
+            place.image.digest,
+            place.probe_sha256,
+            place.emulated
+        );
+        let file = cache.join("observations").join(format!("{}.json", sha256(key.as_bytes())));
+        let known =
+            fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+        Memory { file, known }
+    }
+
+    /// What was seen of `subject`.
+    pub(crate) fn of(&self, subject: &Subject<'_>) -> Option<&Observed> {
+        self.known.get(&key(subject))
+    }
+
+    /// Remembers what was seen of `subject`.
+    pub(crate) fn keep(&mut self, subject: &Subject<'_>, observed: &Observed) {
+        self.known.insert(key(subject), observed.clone());
+    }
+
+    /// Writes it down for the next run.
+    pub(crate) fn save(&self) -> Result<()> {
+        atomic::write(&self.file, &serde_json::to_vec(&self.known)?)
+    }
+}
+
+fn key(subject: &Subject<'_>) -> String {
+    format!("{}{}", subject.sha256, if subject.truncate_after_judging { "+truncate" } else { "" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptor_numbers_are_taken_out_of_messages() {
+        let cases = [
+            ("/proc/self/fd/3: undefined symbol: f", "PLUGIN: undefined symbol: f"),
+            (
+                "Error loading shared library libc.so.6 (needed by /proc/self/fd/12)",
+                "Error loading shared library libc.so.6 (needed by PLUGIN)",
+            ),
+            ("nothing", "nothing"),
+        ];
+        for (message, cleaned) in cases {
+            assert_eq!(without_numbers(message), cleaned);
+        }
+    }
+
+    #[test]
+    fn answers_of_the_probe_are_read() {
+        let line = r#"{"id":3,"outcome":"crashed","stage":null,"code":null,"message":null,"signal":6,"millis":12,"judged":{"loadable":true,"reasons":[]}}"#;
+        let answer: Answer = serde_json::from_str(line).unwrap();
+        assert_eq!((answer.id, answer.observed.signal), (3, Some(6)));
+    }
+}

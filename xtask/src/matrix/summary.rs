@@ -1,0 +1,54 @@
+//! What `cargo xtask matrix` prints when it is done; fits 80 columns.
+
+use std::fmt::Write as _;
+
+use super::report::Report;
+
+/// Disagreements that are shown; the report has all of them.
+const SHOWN: usize = 20;
+
+/// The summary of `report`.
+pub(crate) fn render(report: &Report) -> String {
+    let mut text = format!(
+        "{:<24} {:<12} {:>5} {:>7} {:>6} {:>7} {:>4} {:>8}\n",
+        "HOST", "C LIBRARY", "WORKS", "REFUSED", "FAILED", "CRASHED", "HUNG", "AGREE"
+    );
+    for host in &report.hosts {
+        let cells = || report.cells.iter().filter(|cell| cell.host == host.name);
+        let count = |outcome: &str| cells().filter(|cell| cell.observed == outcome).count();
+        let agreed = cells().filter(|cell| cell.agree).count();
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "{:<24} {:<12} {:>5} {:>7} {:>6} {:>7} {:>4} {:>8}",
+            host.name,
+            format!(
+                "{} {}",
+                if host.libc == crate::lab::Libc::Gnu { "glibc" } else { "musl" },
+                host.libc_version
+            ),
+            count("works"),
+            count("refused"),
+            count("failed"),
+            count("crashed"),
+            count("hung"),
+            format!("{agreed}/{}", cells().count()),
+        );
+    }
+    let odd: Vec<_> = report.cells.iter().filter(|cell| !cell.agree).collect();
+    for cell in odd.iter().take(SHOWN) {
+        let _ = write!(text, "\n{}\n  in {}: {}\n", cell.artifact, cell.host, cell.disagreements.join("; "));
+    }
+    if odd.len() > SHOWN {
+        let _ = writeln!(text, "\n... and {} more", odd.len() - SHOWN);
+    }
+    let _ = writeln!(
+        text,
+        "\n{} hosts x {} artifacts: {} of {} cells agree (predicted = observed = expected).",
+        report.hosts.len(),
+        report.artifacts.len(),
+        report.cells.len() - odd.len(),
+        report.cells.len()
+    );
+    text
+}

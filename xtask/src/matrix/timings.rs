@@ -1,0 +1,71 @@
+//! How long the parts of a run took. Printed on request, never written into the report.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// Laps of one run and the probes in it.
+pub(crate) struct Timings {
+    started: Instant,
+    last: Instant,
+    laps: Vec<(&'static str, Duration)>,
+    native: Vec<f64>,
+    emulated: Vec<f64>,
+}
+
+impl Timings {
+    /// Starts the clock.
+    pub(crate) fn start() -> Timings {
+        let now = Instant::now();
+        Timings { started: now, last: now, laps: Vec::new(), native: Vec::new(), emulated: Vec::new() }
+    }
+
+    /// Ends the part called `name`.
+    pub(crate) fn lap(&mut self, name: &'static str) {
+        let now = Instant::now();
+        self.laps.push((name, now - self.last));
+        self.last = now;
+    }
+
+    /// Adds one probe's time in milliseconds.
+    pub(crate) fn probe(&mut self, emulated: bool, millis: f64) {
+        if emulated { &mut self.emulated } else { &mut self.native }.push(millis);
+    }
+}
+
+impl fmt::Display for Timings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, lap) in &self.laps {
+            writeln!(f, "{name:<20} {:>8.1} s", lap.as_secs_f64())?;
+        }
+        writeln!(f, "{:<20} {:>8.1} s", "all", self.started.elapsed().as_secs_f64())?;
+        for (name, probes) in [("native", &self.native), ("emulated", &self.emulated)] {
+            if let Some(median) = median(probes) {
+                writeln!(f, "a probe, {name:<11} {median:>8.0} ms, median of {}", probes.len())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn median(values: &[f64]) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probes_are_summed_up_by_their_median() {
+        let mut timings = Timings::start();
+        timings.lap("artifacts");
+        for millis in [30.0, 10.0, 20.0] {
+            timings.probe(false, millis);
+        }
+        let text = timings.to_string();
+        assert!(text.contains("20 ms, median of 3"), "{text}");
+        assert!(!text.contains("emulated"), "{text}");
+    }
+}

@@ -12,7 +12,7 @@ pub struct HostEnvironment {
     pub arch: String,
     /// `gnu` or `musl`, as in a target triple.
     pub libc: String,
-    /// The version of the C library that runs, such as `2.36`; empty if it does not tell.
+    /// The version of the C library that runs, such as `2.36` or `1.2.5`; empty if it is not known.
     pub libc_version: String,
     /// The kernel's release, such as `6.1.0-18-amd64`.
     pub kernel: String,
@@ -27,13 +27,14 @@ pub struct HostEnvironment {
 }
 
 impl HostEnvironment {
-    /// Asks the system.
-    pub fn gather(labels: BTreeMap<String, String>) -> Self {
+    /// Asks the system. The version of the C library is taken from the library itself where that tells,
+    /// and is `libc_version` otherwise: musl has no call for it, its file has to be read.
+    pub fn gather(labels: BTreeMap<String, String>, libc_version: String) -> Self {
         let system = rustix::system::sysinfo();
         Self {
             arch: std::env::consts::ARCH.to_owned(),
             libc: if cfg!(target_env = "musl") { "musl" } else { "gnu" }.to_owned(),
-            libc_version: libc_version(),
+            libc_version: running_glibc_version().unwrap_or(libc_version),
             kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
             cpu_features: cpu_features().into_iter().map(str::to_owned).collect(),
             cores: std::thread::available_parallelism()
@@ -72,17 +73,17 @@ impl HostEnvironment {
     }
 }
 
-/// The version of the C library that runs, by gnu_get_libc_version(3). musl has no call that
-/// tells, and the text is empty there.
-fn libc_version() -> String {
-    #[cfg(target_env = "gnu")]
-    {
-        // SAFETY: the function takes nothing and gives a static NUL-terminated string.
-        let version = unsafe { std::ffi::CStr::from_ptr(libc::gnu_get_libc_version()) };
-        version.to_string_lossy().into_owned()
-    }
-    #[cfg(not(target_env = "gnu"))]
-    String::new()
+/// See gnu_get_libc_version(3).
+#[cfg(target_env = "gnu")]
+fn running_glibc_version() -> Option<String> {
+    // SAFETY: the function takes nothing and gives a static NUL-terminated string.
+    let version = unsafe { std::ffi::CStr::from_ptr(libc::gnu_get_libc_version()) };
+    Some(version.to_string_lossy().into_owned())
+}
+
+#[cfg(not(target_env = "gnu"))]
+fn running_glibc_version() -> Option<String> {
+    None
 }
 
 /// Each feature a plugin is likely to choose by: rustc's name, which detection takes, and the kernel's
@@ -127,11 +128,11 @@ mod tests {
 
     #[test]
     fn the_facts_are_those_of_a_machine() {
-        let host = HostEnvironment::gather(BTreeMap::new());
+        let host = HostEnvironment::gather(BTreeMap::new(), "unread".to_owned());
         assert!(host.cores >= 1);
         assert!(host.memory_bytes > 1 << 20);
         assert!(!host.kernel.is_empty());
-        assert_eq!(host.libc_version.is_empty(), host.libc == "musl");
+        assert_eq!(host.libc_version == "unread", host.libc == "musl");
         assert!(!host.cpu_features.is_empty());
     }
 }

@@ -25,6 +25,15 @@ pub(crate) fn accept_create_call(
     plugin
         .accept(host)
         .map_err(|error| Observation::refused(Stage::Accept, Some("accept.declined"), error.to_string()))?;
+    create_and_call(plugin, host, enter)
+}
+
+/// The same for a plugin that has accepted this host.
+pub(crate) fn create_and_call(
+    plugin: &Plugin,
+    host: &HostEnvironment,
+    enter: &mut dyn FnMut(Stage),
+) -> Result<String, Observation> {
     enter(Stage::Create);
     let settings = Settings::default();
     match plugin.identity().kind {

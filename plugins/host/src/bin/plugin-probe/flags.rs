@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::child::Limits;
+use crate::load;
 use crate::observe::Subject;
 use crate::observe_all;
 
@@ -21,6 +22,9 @@ plugin-probe observe-all --cpu-seconds N --wall-seconds N [--jobs N] [LIST]
     object in each line: id, file, truncate_after_judging (optional). One line is written for each
     as it ends, with the further outcomes crashed and hung, signal, and millis.
 
+plugin-probe load [--allow-list FILE] [--label KEY=VALUE]... FILE
+    Load FILE as a host does: check owner and mode, judge the bytes, load exactly those.
+
 Status 0 whatever a plugin does; 2 if the probe itself cannot work.
 ";
 
@@ -30,6 +34,7 @@ pub(crate) enum Verb {
     Help,
     Observe(Subject),
     ObserveAll(observe_all::Options),
+    Load(load::Options),
 }
 
 /// Reads the arguments that follow the program's name.
@@ -40,6 +45,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Ver
         Some("help" | "--help" | "-h") => Ok(Verb::Help),
         Some("observe") => observe(arguments),
         Some("observe-all") => observe_all(arguments),
+        Some("load") => load(arguments),
         _ => Err(format!("unknown command `{}`", verb.to_string_lossy())),
     }
 }
@@ -75,6 +81,18 @@ fn observe_all(mut arguments: impl Iterator<Item = OsString>) -> Result<Verb, St
     Ok(Verb::ObserveAll(observe_all::Options { limits, jobs, list }))
 }
 
+fn load(mut arguments: impl Iterator<Item = OsString>) -> Result<Verb, String> {
+    let (mut allow_list, mut labels, mut file) = (None, Vec::new(), None);
+    while let Some(argument) = arguments.next() {
+        match argument.to_str() {
+            Some("--allow-list") => set_once(&mut allow_list, value(&argument, arguments.next())?)?,
+            Some("--label") => labels.push(label(&value(&argument, arguments.next())?)?),
+            _ => set_once(&mut file, argument)?,
+        }
+    }
+    Ok(Verb::Load(load::Options { file: file.ok_or("no file given")?, allow_list, labels }))
+}
+
 fn set_once(slot: &mut Option<PathBuf>, argument: OsString) -> Result<(), String> {
     if argument.as_encoded_bytes().starts_with(b"--") {
         return Err(format!("unknown flag `{}`", argument.to_string_lossy()));
@@ -107,6 +125,14 @@ fn number(flag: &OsStr, text: Option<OsString>) -> Result<u64, String> {
         })
 }
 
+fn label(text: &OsStr) -> Result<(String, String), String> {
+    text.to_str()
+        .and_then(|text| text.split_once('='))
+        .filter(|(key, _)| !key.is_empty())
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .ok_or_else(|| format!("--label takes KEY=VALUE, not `{}`", text.to_string_lossy()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,6 +152,10 @@ mod tests {
         let verb = parse(words("observe --truncate-after-judging a.so")).unwrap();
         let Verb::Observe(subject) = verb else { panic!("{verb:?}") };
         assert!(subject.truncate_after_judging);
+
+        let verb = parse(words("load --label a=b --label c= x.so")).unwrap();
+        let Verb::Load(options) = verb else { panic!("{verb:?}") };
+        assert_eq!(options.labels, [("a".into(), "b".into()), ("c".into(), String::new())]);
     }
 
     #[test]
@@ -139,6 +169,7 @@ mod tests {
             ("observe-all --wall-seconds 5", "--cpu-seconds is missing"),
             ("observe-all --cpu-seconds", "--cpu-seconds needs a value"),
             ("observe-all --cpu-seconds 0", "--cpu-seconds takes a number from 1 to 86400, not `0`"),
+            ("load --label x a", "--label takes KEY=VALUE, not `x`"),
         ];
         for (line, complaint) in cases {
             assert_eq!(parse(words(line)).unwrap_err(), complaint, "{line}");

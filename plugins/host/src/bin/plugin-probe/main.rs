@@ -6,6 +6,7 @@
 mod child;
 mod exercise;
 mod flags;
+mod load;
 mod loaded_note;
 mod loader_message;
 mod observe;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         }
         Ok(Verb::Observe(subject)) => report::print(&observe::observe(&subject, &mut |_| ())),
         Ok(Verb::ObserveAll(options)) => observe_all::run(&options),
+        Ok(Verb::Load(options)) => load::run(options).and_then(|seen| report::print(&seen)),
         Err(complaint) => Err(format!("{complaint}; see plugin-probe --help")),
     };
     match outcome {

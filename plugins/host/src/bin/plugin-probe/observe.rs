@@ -1,11 +1,12 @@
 //! `observe`: what really happens when the bytes of a file are loaded, without asking the judge.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use plugin_abi::{Identity, Kind, note, version};
-use plugin_host::{HostEnvironment, Image, MapError, Origin, Plugin, Sha256Digest};
+use plugin_host::{Host, Image, MapError, Origin, Plugin, Sha256Digest};
 use serde::Deserialize;
 
 use crate::exercise;
@@ -71,8 +72,10 @@ fn load_and_call(subject: &Subject, enter: &mut dyn FnMut(Stage)) -> Result<Stri
         Observation::refused(stage, Some(error.code()), format!("{}: {error}", identity.name))
     })?;
 
-    let host = HostEnvironment::gather(std::collections::BTreeMap::new());
-    exercise::accept_create_call(&plugin, &host, enter)
+    // The facts are read from files, a matter of some milliseconds; for plugins that got this far only.
+    let host = Host::of_this_process(BTreeMap::new())
+        .map_err(|error| Observation::refused(Stage::Accept, None, with_source(&error)))?;
+    exercise::accept_create_call(&plugin, host.environment(), enter)
 }
 
 fn read(subject: &Subject) -> io::Result<Vec<u8>> {

@@ -39,6 +39,7 @@ impl Ground {
             cache: cache.clone(),
             mirror: flags.mirror.clone(),
             snapshot_mirror: flags.snapshot_mirror.clone(),
+            engine: flags.engine,
             locked: flags.locked,
         };
         Ok(Ground { repository, cache, images, progress: Progress::new(), choice: flags.engine })

@@ -11,9 +11,11 @@ use super::definition::{Definition, debian_arch};
 use super::digest;
 use super::layer::{self, Layer};
 use super::lock::LockedPackage;
+use super::steps;
 use super::store::Unfinished;
 use super::unpack::{Rules, Unpacker};
 use super::wheels;
+use crate::engine::EngineChoice;
 
 /// An image that is complete and not yet in its place.
 pub(super) struct Assembled {
@@ -28,6 +30,7 @@ pub(super) fn assemble(
     blobs: &Blobs,
     definition: &Definition,
     packages: &[LockedPackage],
+    engine: EngineChoice,
     unfinished: Unfinished,
 ) -> Result<Assembled> {
     let rootfs = unfinished.rootfs();
@@ -46,9 +49,14 @@ pub(super) fn assemble(
             .with_context(|| format!("image {}: wheel {} {}", definition.name, wheel.name, wheel.version))?;
     }
     own_files(&mut unpacker, definition)?;
+    let added = steps::run(definition, engine, &unfinished, &mut unpacker)?;
     unpacker.drop_build_only()?;
+    let base = unpacker.finish(&added)?;
     let made_by = format!("packages of {} {}", definition.suite, debian_arch(definition.arch));
-    let layers = vec![layer::measure(&rootfs, unpacker.finish()?, made_by)?];
+    let mut layers = vec![layer::measure(&rootfs, base, made_by)?];
+    for (tree, step) in added.into_iter().zip(&definition.steps) {
+        layers.push(layer::measure(&rootfs, tree, format!("step {}", step.script))?);
+    }
     let config = config::render(definition, &layers)?;
     let digest = config::digest_of(&config);
     Ok(Assembled { unfinished, layers, config, digest })

@@ -130,7 +130,7 @@ pub(super) fn make(
     packages: &[LockedPackage],
     guard: &Guard,
 ) -> Result<Assembled> {
-    assemble(&workshop.blobs, definition, packages, workshop.store.begin(guard)?)
+    assemble(&workshop.blobs, definition, packages, workshop.options.engine, workshop.store.begin(guard)?)
 }
 
 pub(super) fn publish(

@@ -21,6 +21,7 @@ mod packages;
 mod pattern;
 mod renew;
 mod resolve;
+mod steps;
 mod store;
 mod tree;
 mod unpack;
@@ -37,6 +38,7 @@ pub(crate) use self::ensure::{build, ensure};
 use self::http::Client;
 pub(crate) use self::renew::renew;
 use self::store::Store;
+use crate::engine::EngineChoice;
 use crate::flags::ImagesVerb;
 use crate::lab::Lab;
 
@@ -51,6 +53,8 @@ pub(crate) struct Options {
     pub(crate) mirror: Option<String>,
     /// Where packages that have left the mirror are found.
     pub(crate) snapshot_mirror: Option<String>,
+    /// What runs the steps of images that have some.
+    pub(crate) engine: EngineChoice,
     /// Whether packages that are nowhere to be had are an error, rather than resolved anew for this run.
     pub(crate) locked: bool,
 }

@@ -94,12 +94,10 @@ impl Store {
         layers: &[Layer],
         config: &[u8],
     ) -> Result<PathBuf> {
-        let explain = |error| disk::explain(error, &self.folder, 0);
-        fs::write(image.folder.join("layers.json"), serde_json::to_vec(layers)?).map_err(explain)?;
-        fs::write(image.folder.join("config.json"), config).map_err(explain)?;
+        image.describe(layers, config)?;
         let place = self.image(digest);
         if !place.exists() {
-            fs::rename(&image.folder, &place).map_err(explain)?;
+            fs::rename(&image.folder, &place).map_err(|error| disk::explain(error, &self.folder, 0))?;
         }
         Ok(place.join("rootfs"))
     }
@@ -108,6 +106,13 @@ impl Store {
 impl Unfinished {
     pub(super) fn rootfs(&self) -> PathBuf {
         self.folder.join("rootfs")
+    }
+
+    /// Writes down what the image consists of, beside its root file system.
+    pub(super) fn describe(&self, layers: &[Layer], config: &[u8]) -> Result<()> {
+        let explain = |error| disk::explain(error, &self.folder, 0);
+        fs::write(self.folder.join("layers.json"), serde_json::to_vec(layers)?).map_err(explain)?;
+        fs::write(self.folder.join("config.json"), config).map_err(explain)
     }
 
     /// A folder of that name beside the root file system, to be removed before the image is published.

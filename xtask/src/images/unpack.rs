@@ -154,15 +154,21 @@ impl Unpacker {
         Ok(())
     }
 
-    /// Sets modes and times of folders, which had to stay writable until now, and gives the account.
-    pub(super) fn finish(self) -> Result<Tree> {
-        for (path, entry) in self.tree.entries.iter().rev() {
-            if entry.node == Node::Folder {
+    /// Sets modes and times of folders, which had to stay writable until now, and gives the account. `added` is what
+    /// steps have written below the same root.
+    pub(super) fn finish(self, added: &[Tree]) -> Result<Tree> {
+        for tree in added.iter().rev().chain([&self.tree]) {
+            for (path, entry) in tree.entries.iter().rev().filter(|(_, entry)| entry.node == Node::Folder) {
                 seal_folder(&self.root.join(path), entry.mode)?;
             }
         }
         seal_folder(&self.root, 0o755)?;
         Ok(self.tree)
+    }
+
+    /// Notes that a folder is needed by more than build-only packages.
+    pub(super) fn keep(&mut self, path: &str) {
+        self.tree.keep(path);
     }
 
     /// What has been unpacked so far.

@@ -31,7 +31,7 @@ pub fn open_trusted(path: &Path) -> Result<File, Distrust> {
     };
     let folder = open(folder_path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .map_err(unreadable)?;
-    check_owner_and_mode(&folder, folder_path)?;
+    check_owner_and_mode(&stat(&folder, folder_path)?, folder_path, "folder")?;
 
     // NONBLOCK: opening a FIFO must not wait for its writer.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
@@ -41,11 +41,13 @@ pub fn open_trusted(path: &Path) -> Result<File, Distrust> {
         Err(Errno::NXIO) => return Err(Distrust::NotAFile { path: path.into(), found: "a socket" }),
         Err(other) => return Err(unreadable(other)),
     };
-    let stat = check_owner_and_mode(&file, path)?;
-    match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => Ok(File::from(file)),
-        other => Err(Distrust::NotAFile { path: path.into(), found: describe(other) }),
+    let stat = stat(&file, path)?;
+    let kind = FileType::from_raw_mode(stat.st_mode);
+    if kind != FileType::RegularFile {
+        return Err(Distrust::NotAFile { path: path.into(), found: describe(kind) });
     }
+    check_owner_and_mode(&stat, path, "file")?;
+    Ok(File::from(file))
 }
 
 /// Why a plugin file is not trusted.
@@ -69,9 +71,15 @@ pub enum Distrust {
         found: &'static str,
     },
     /// The file or its folder belongs to a third user.
-    #[error("{} belongs to user {owner}, and only root and user {us} are trusted; chown {us} {}", path.display(), path.display())]
+    #[error(
+        "the {what} {} belongs to user {owner}, and only root and user {us} are trusted here; chown it, or copy \
+         the plugin to a folder of your own",
+        path.display()
+    )]
     ForeignOwner {
-        /// The file or the folder.
+        /// `file` or `folder`.
+        what: &'static str,
+        /// Which one.
         path: PathBuf,
         /// Its owner's user id.
         owner: u32,
@@ -79,9 +87,15 @@ pub enum Distrust {
         us: u32,
     },
     /// The file or its folder can be changed by others than its owner.
-    #[error("{} can be written by others than its owner (mode {mode:04o}); chmod go-w {}", path.display(), path.display())]
+    #[error(
+        "the {what} {} can be written by others than its owner (mode {mode:04o}); chmod go-w it, or copy the \
+         plugin to a folder of your own",
+        path.display()
+    )]
     WritableByOthers {
-        /// The file or the folder.
+        /// `file` or `folder`.
+        what: &'static str,
+        /// Which one.
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
@@ -100,19 +114,22 @@ impl Distrust {
     }
 }
 
-fn check_owner_and_mode(descriptor: &OwnedFd, path: &Path) -> Result<Stat, Distrust> {
-    let stat = fstat(descriptor)
-        .map_err(|source| Distrust::Unreadable { path: path.into(), source: source.into() })?;
+fn stat(descriptor: &OwnedFd, path: &Path) -> Result<Stat, Distrust> {
+    fstat(descriptor).map_err(|source| Distrust::Unreadable { path: path.into(), source: source.into() })
+}
+
+fn check_owner_and_mode(stat: &Stat, path: &Path, what: &'static str) -> Result<(), Distrust> {
     let us = rustix::process::geteuid().as_raw();
     let owner = stat.st_uid;
     if owner != 0 && owner != us {
-        return Err(Distrust::ForeignOwner { path: path.into(), owner, us });
+        return Err(Distrust::ForeignOwner { what, path: path.into(), owner, us });
     }
     let mode = Mode::from_raw_mode(stat.st_mode);
     if mode.intersects(Mode::WGRP | Mode::WOTH) {
-        return Err(Distrust::WritableByOthers { path: path.into(), mode: mode.as_raw_mode() & 0o7777 });
+        let mode = mode.as_raw_mode() & 0o7777;
+        return Err(Distrust::WritableByOthers { what, path: path.into(), mode });
     }
-    Ok(stat)
+    Ok(())
 }
 
 fn describe(kind: FileType) -> &'static str {

@@ -20,7 +20,8 @@ plugin-probe observe [--truncate-after-judging] FILE
 plugin-probe observe-all --cpu-seconds N --wall-seconds N [--jobs N] [LIST]
     Observe many plugins, each in a child with these limits. LIST, or standard input, has one JSON
     object in each line: id, file, truncate_after_judging (optional). One line is written for each
-    as it ends, with the further outcomes crashed and hung, signal, and millis.
+    as it ends, with the further outcomes crashed and hung, signal, millis, and the verdict of
+    the judge in this host: judged.loadable and judged.reasons.
 
 plugin-probe load [--allow-list FILE] [--label KEY=VALUE]... FILE
     Load FILE as a host does: check owner and mode, judge the bytes, load exactly those.

@@ -12,6 +12,7 @@ mod loader_message;
 mod observe;
 mod observe_all;
 mod report;
+mod verdict;
 
 use std::process::ExitCode;
 

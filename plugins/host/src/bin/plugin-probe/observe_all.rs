@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::child::{Child, End, Ended, Limits};
 use crate::observe::{self, Subject};
 use crate::report::{self, Observation, Outcome, Stage};
+use crate::verdict::{self, Judged};
 
 /// What `observe-all` was asked for.
 #[derive(Debug)]
@@ -40,28 +41,39 @@ struct Line<'a> {
     observation: Observation,
     signal: Option<i32>,
     millis: u64,
+    judged: &'a Judged,
+}
+
+/// A job whose child is at work.
+struct Running {
+    job: Job,
+    judged: Judged,
+    child: Child,
 }
 
 /// Reads all jobs, runs them, and writes one line for each as it ends.
 pub(crate) fn run(options: &Options) -> Result<(), String> {
     let mut waiting = read_jobs(options)?;
-    let mut running: Vec<(Job, Child)> = Vec::new();
+    let mut host = verdict::host()?;
+    let mut running: Vec<Running> = Vec::new();
     while !(waiting.is_empty() && running.is_empty()) {
         while running.len() < options.jobs {
             let Some(job) = waiting.pop_front() else { break };
+            let judged = verdict::judge_file(&mut host, &job.subject.file);
             let child = Child::spawn(options.limits, |report| observe::into_report(&job.subject, report))
                 .map_err(|error| format!("cannot start a child for job {}: {error}", job.id))?;
-            running.push((job, child));
+            running.push(Running { job, judged, child });
         }
         wait_for_any(&running)?;
         let mut still_running = Vec::with_capacity(running.len());
-        for (job, mut child) in running {
-            match child.look().map_err(|error| format!("lost the child of job {}: {error}", job.id))? {
-                None => still_running.push((job, child)),
-                Some(ended) => {
-                    let line = to_line(&job.id, &ended, options.limits);
-                    report::print(&line)?;
-                }
+        for mut one in running {
+            match one
+                .child
+                .look()
+                .map_err(|error| format!("lost the child of job {}: {error}", one.job.id))?
+            {
+                None => still_running.push(one),
+                Some(ended) => report::print(&to_line(&one, &ended, options.limits))?,
             }
         }
         running = still_running;
@@ -86,11 +98,11 @@ fn read_jobs(options: &Options) -> Result<VecDeque<Job>, String> {
         .collect()
 }
 
-fn wait_for_any(running: &[(Job, Child)]) -> Result<(), String> {
-    let patience = running.iter().map(|(_, child)| child.patience()).min().unwrap_or_default();
+fn wait_for_any(running: &[Running]) -> Result<(), String> {
+    let patience = running.iter().map(|one| one.child.patience()).min().unwrap_or_default();
     let mut descriptors: Vec<PollFd<'_>> = running
         .iter()
-        .flat_map(|(_, child)| child.descriptors())
+        .flat_map(|one| one.child.descriptors())
         .map(|descriptor| PollFd::from_borrowed_fd(descriptor, PollFlags::IN))
         .collect();
     match poll(&mut descriptors, Some(&timespec(patience))) {
@@ -104,10 +116,10 @@ fn timespec(duration: Duration) -> Timespec {
     Timespec { tv_sec: duration.as_secs() as i64, tv_nsec: i64::from(duration.subsec_nanos()) as _ }
 }
 
-fn to_line<'a>(id: &'a Value, ended: &Ended, limits: Limits) -> Line<'a> {
+fn to_line<'a>(one: &'a Running, ended: &Ended, limits: Limits) -> Line<'a> {
     let millis = u64::try_from(ended.took.as_millis()).unwrap_or(u64::MAX);
     let (observation, signal) = read_end(ended, limits);
-    Line { id, observation, signal, millis }
+    Line { id: &one.job.id, observation, signal, millis, judged: &one.judged }
 }
 
 /// Turns a child's end and its report into an observation and the signal, if one was involved.

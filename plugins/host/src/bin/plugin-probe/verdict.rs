@@ -1,0 +1,34 @@
+//! What the judge says inside this host, beside what the loader does: the two must not contradict each
+//! other, nor a verdict that was reached from outside.
+
+use std::fs;
+use std::path::Path;
+
+use plugin_compat::{HostReader, Policy, Reason, judge, judge_unreadable};
+use serde::Serialize;
+
+use crate::observe::with_source;
+
+/// A verdict on one file.
+#[derive(Debug, Serialize)]
+pub(crate) struct Judged {
+    pub(crate) loadable: bool,
+    /// Empty for a file that cannot be read at all.
+    pub(crate) reasons: Vec<Reason>,
+}
+
+/// Reads the facts of this process and of the system around it.
+pub(crate) fn host() -> Result<HostReader, String> {
+    HostReader::of_running_process()
+        .map_err(|error| format!("cannot read the facts of this host: {}", with_source(&error)))
+}
+
+/// Judges one file, of any kind of plugin. Runs none of its code.
+pub(crate) fn judge_file(host: &mut HostReader, file: &Path) -> Judged {
+    let Ok(bytes) = fs::read(file) else { return Judged { loadable: false, reasons: Vec::new() } };
+    let verdict = match plugin_compat::ElfFacts::parse(&bytes) {
+        Ok(facts) => judge(&facts, host.learn(&facts), &Policy::any_kind()),
+        Err(error) => judge_unreadable(&error),
+    };
+    Judged { loadable: verdict.loadable, reasons: verdict.reasons }
+}

@@ -157,7 +157,7 @@ impl<'a> Request<'a> {
 }
 
 /// Names and values of headers that keep to the contract. A view that cannot be one is empty.
-pub(crate) fn headers<'a>(headers: &'a [Header]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+pub(crate) fn headers(headers: &[Header]) -> impl Iterator<Item = (&[u8], &[u8])> {
     headers.iter().map(|header| {
         let name = Bytes { ptr: header.name.ptr, len: header.name.len };
         // SAFETY: views in a structure that keeps to the contract.

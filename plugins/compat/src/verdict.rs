@@ -129,6 +129,8 @@ codes! {
     LibcExecutableStack = "libc.executable-stack", Loader;
     /// Thread-local storage of a model that the host's C library refuses in plugins.
     LibcStaticTls = "libc.static-tls", Loader;
+    /// Functions are chosen at load time in a way that the host's C library does not know.
+    LibcIndirectFunctions = "libc.indirect-functions", Loader;
     /// Nobody provides a symbol.
     SymbolUndefined = "symbol.undefined", Loader;
     /// The contract's note is missing.

@@ -2,10 +2,12 @@
 
 mod dynamic;
 mod error;
+mod hash_tables;
 mod header;
 mod identify;
 mod image;
 mod notes;
+mod relocations;
 mod symbols;
 mod versions;
 mod window;
@@ -115,6 +117,8 @@ pub struct LoadTraits {
     pub static_tls: bool,
     /// Relocations of the initial-exec model refer to the file's own thread-local variables: musl refuses them.
     pub initial_exec_tls: bool,
+    /// Functions are chosen when the file is loaded (GNU indirect functions): musl cannot bind those.
+    pub indirect_functions: bool,
     /// Relative relocations are packed (DT_RELR): an older loader ignores them and the code crashes.
     pub packed_relocations: bool,
     /// An executable stack is asked for.
@@ -252,6 +256,7 @@ impl ElfFacts {
         self.traits.text_relocations = dynamic.text_relocations();
         self.traits.static_tls = dynamic.declares_static_tls();
         self.traits.initial_exec_tls = symbols.initial_exec_tls;
+        self.traits.indirect_functions = symbols.indirect_functions;
         self.traits.packed_relocations = dynamic.value(DT_RELR).is_some();
         self.required_versions = versions.required;
         self.defined_versions = versions.defined;

@@ -1,7 +1,5 @@
 //! Reasons in the contract: the note, its version, the kind, the entry.
 
-use plugin_abi::Kind;
-
 use super::listing::some_of;
 use crate::{Code, ContractNote, ElfFacts, HostFacts, PluginIdentity, Policy, Reason};
 
@@ -52,15 +50,23 @@ fn of_identity(
         );
         refuse(Code::AbiMinor, text);
     }
-    let is_wanted = |kind: &Kind| kind.code() == identity.kind;
-    if !policy.wanted_kinds.is_empty() && !policy.wanted_kinds.iter().any(is_wanted) {
-        let found =
-            identity.known_kind().map_or(format!("kind {}", identity.kind), |kind| kind.name().to_owned());
-        let text = format!(
-            "the plugin's kind is {found}, host {name} wants {} here; configure it where its kind belongs",
-            some_of(policy.wanted_kinds.iter().map(|kind| kind.name())),
-        );
-        refuse(Code::AbiKind, text);
+    match identity.known_kind() {
+        None => {
+            let text = format!(
+                "the plugin's kind has the number {}, which host {name} does not know; renew the host",
+                identity.kind
+            );
+            refuse(Code::AbiKind, text);
+        }
+        Some(found) if !policy.wanted_kinds.is_empty() && !policy.wanted_kinds.contains(&found) => {
+            let text = format!(
+                "the plugin is a {}, host {name} wants a {} here; configure it where its kind belongs",
+                found.name(),
+                some_of(policy.wanted_kinds.iter().map(|kind| kind.name())),
+            );
+            refuse(Code::AbiKind, text);
+        }
+        Some(_) => {}
     }
     if !plugin.exports_symbol(&identity.entry) {
         let text = format!(

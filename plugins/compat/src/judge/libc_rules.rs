@@ -41,6 +41,7 @@ pub(super) fn loader_features(plugin: &ElfFacts, host: &HostFacts) -> Vec<Reason
         packed_relocations(plugin, host, libc),
         executable_stack(plugin, host, libc),
         static_tls(plugin, host, libc),
+        indirect_functions(plugin, host, libc),
     ]
     .into_iter()
     .flatten()
@@ -102,5 +103,18 @@ fn static_tls(plugin: &ElfFacts, host: &HostFacts, libc: &HostLibc) -> Option<Re
             host.name,
         );
         Reason::new(Code::LibcStaticTls, text)
+    })
+}
+
+fn indirect_functions(plugin: &ElfFacts, host: &HostFacts, libc: &HostLibc) -> Option<Reason> {
+    let is_refused = plugin.traits.indirect_functions && libc.family == LibcFamily::Musl;
+    is_refused.then(|| {
+        let text = format!(
+            "the plugin chooses functions when it is loaded (GNU indirect functions), which {} of host {} cannot \
+             bind; compile without ifunc and target_clones attributes",
+            host.libc_name(),
+            host.name,
+        );
+        Reason::new(Code::LibcIndirectFunctions, text)
     })
 }

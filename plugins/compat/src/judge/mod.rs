@@ -5,6 +5,7 @@ mod format;
 mod libc_rules;
 mod libraries;
 mod listing;
+mod musl_names;
 mod symbols;
 
 use crate::{Code, ElfError, ElfFacts, HostFacts, Policy, Reason, Verdict};

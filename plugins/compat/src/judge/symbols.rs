@@ -1,6 +1,7 @@
 //! Reasons about symbols: versions that libraries lack and names that nobody provides.
 
 use super::listing::{some_of, symbols};
+use super::musl_names::plain_name;
 use crate::host::{LoadedObject, Resolution};
 use crate::{Code, ElfFacts, Export, HostFacts, Import, LibcFamily, Reason, RequiredVersion, SymbolKind};
 
@@ -115,13 +116,14 @@ fn with_version(import: &Import) -> String {
 }
 
 fn is_provided(import: &Import, resolution: &Resolution<'_>, host: &HostFacts) -> bool {
-    let is_musl = host.libc_family() == Some(LibcFamily::Musl);
-    resolution.global.iter().chain(&resolution.local).any(|object| {
-        object
-            .facts
-            .exports_named(&import.name)
-            .any(|export| if is_musl { musl_binds(export) } else { glibc_binds(import, export, object) })
-    })
+    let objects = || resolution.global.iter().chain(&resolution.local);
+    let Some(libc) = host.libc.as_ref().filter(|libc| libc.family == LibcFamily::Musl) else {
+        return objects().any(|object| {
+            object.facts.exports_named(&import.name).any(|export| glibc_binds(import, export, object))
+        });
+    };
+    let defines = |name: &str| objects().any(|object| object.facts.exports_named(name).any(musl_binds));
+    defines(&import.name) || plain_name(libc, &import.name).is_some_and(defines)
 }
 
 /// musl compares names only; it steps over definitions that are hidden behind their version and over kinds it does

@@ -59,7 +59,7 @@ impl FakeHost {
     pub(crate) fn musl(version: &str) -> Self {
         let workshop = Workshop::new();
         let source = format!(
-            r#"const char version[] = "{version}"; void base_call(void) {{}} void call_of_34(void) {{}}"#
+            r#"const char version[] = "{version}"; void base_call(void) {{}} void call_of_34(void) {{}} void open(void) {{}}"#
         );
         let loader = format!("root/lib/ld-musl-{ARCH}.so.1");
         workshop.library(&loader, &source, &["-Wl,-soname,libc.so"]);

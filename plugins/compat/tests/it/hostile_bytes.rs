@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use crate::contract_note::Note;
 use crate::fake_host::{FakeHost, build_glibc};
+use crate::toolchain::dynamic_table;
 
 /// A small library with everything the parser reads: both hash tables, versions required and defined, all kinds of
 /// relocations, thread-local storage, run path and note. And a host to judge it in.
@@ -122,12 +123,4 @@ proptest! {
         }
         judge_anything(&bytes);
     }
-}
-
-/// Where the dynamic table of a well-formed 64-bit file lies.
-fn dynamic_table(bytes: &[u8]) -> std::ops::Range<usize> {
-    let word = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes")) as usize;
-    let headers = (0..usize::from(bytes[56])).map(|index| 64 + index * 56);
-    let header = headers.into_iter().find(|at| bytes[*at] == 2).expect("a dynamic table");
-    word(header + 8)..word(header + 8) + word(header + 32)
 }

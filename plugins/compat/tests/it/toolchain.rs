@@ -1,6 +1,7 @@
 //! Builds ELF files with the machine's C compiler (`cc`, a stated requirement of the lab).
 
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -62,3 +63,11 @@ pub(crate) const BARE: [&str; 6] = [
     "-Wl,--build-id=none",
     "-Wl,-z,noexecstack",
 ];
+
+/// Where the dynamic table of a well-formed 64-bit file lies.
+pub(crate) fn dynamic_table(bytes: &[u8]) -> Range<usize> {
+    let word = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes")) as usize;
+    let headers = (0..usize::from(bytes[56])).map(|index| 64 + index * 56);
+    let header = headers.into_iter().find(|at| bytes[*at] == 2).expect("a dynamic table");
+    word(header + 8)..word(header + 8) + word(header + 32)
+}

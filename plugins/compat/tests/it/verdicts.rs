@@ -6,7 +6,7 @@ use plugin_compat::{Code, ElfFacts, Kind, Policy, Reason, judge, judge_bytes};
 
 use crate::contract_note::{Note, note_source};
 use crate::fake_host::{ARCH, FakeHost, build_glibc};
-use crate::toolchain::BARE;
+use crate::toolchain::{BARE, dynamic_table};
 
 /// Builds a plugin in the host's workshop, linked with a stub glibc 2.38 if `libc` is set.
 struct Plugin<'a> {
@@ -58,7 +58,15 @@ fn check(host: &FakeHost, plugin: &Plugin<'_>) -> String {
 }
 
 fn check_bytes(host: &FakeHost, plugin: &[u8]) -> String {
-    let reasons = reasons(host, plugin, &Policy::any_kind());
+    told(&reasons(host, plugin, &Policy::any_kind()))
+}
+
+/// The same where only the loader is asked, for libraries without note.
+fn check_loading(host: &FakeHost, library: &[u8]) -> String {
+    told(&reasons(host, library, &Policy::loader_only()))
+}
+
+fn told(reasons: &[Reason]) -> String {
     if reasons.is_empty() {
         return "loads".to_owned();
     }
@@ -213,9 +221,8 @@ fn the_kind_is_compared_when_one_is_wanted() {
     let unknown = Plugin::with_note(Note { kind: 77, ..Note::of_handler() }).build(&host);
     let first = |bytes: &[u8], policy| reasons(&host, bytes, &policy).first().map(Reason::to_string);
     assert_eq!(first(&handler, Policy::kind(Kind::Handler)), None);
-    assert_eq!(first(&unknown, Policy::any_kind()), None);
-    insta::assert_snapshot!(first(&handler, Policy::kind(Kind::Cache)).unwrap(), @"abi.kind: the plugin's kind is handler, host glibc-2.36 wants cache here; configure it where its kind belongs");
-    insta::assert_snapshot!(first(&unknown, Policy::kind(Kind::Cache)).unwrap(), @"abi.kind: the plugin's kind is kind 77, host glibc-2.36 wants cache here; configure it where its kind belongs");
+    insta::assert_snapshot!(first(&handler, Policy::kind(Kind::Cache)).unwrap(), @"abi.kind: the plugin is a handler, host glibc-2.36 wants a cache here; configure it where its kind belongs");
+    insta::assert_snapshot!(first(&unknown, Policy::any_kind()).unwrap(), @"abi.kind: the plugin's kind has the number 77, which host glibc-2.36 does not know; renew the host");
 }
 
 #[test]
@@ -266,6 +273,50 @@ fn the_other_libc_is_refused_both_ways() {
     libc.family: the plugin is built for musl, host glibc-2.36 runs on glibc 2.36; build it for ARCH-unknown-linux-gnu
     library.missing: the plugin needs libc.so, host glibc-2.36 has no such file in /lib/ARCH-linux-gnu, /usr/lib/ARCH-linux-gnu, /lib, /usr/lib; install the library there, or link it statically
     ");
+}
+
+#[test]
+fn musl_binds_by_its_own_rules() {
+    let (old, new) = (FakeHost::musl("1.2.3"), FakeHost::musl("1.2.5"));
+    let check = |host: &FakeHost, source: &str, arguments: &[&str]| {
+        check_loading(host, &host.workshop.library("library.so", source, arguments))
+    };
+    // The stub defines open and not open64, as musl does since 1.2.4.
+    let large_file = "void open64(void); void work(void) { open64(); }";
+    assert_eq!(check(&new, large_file, &[]), "loads");
+    assert!(check(&old, large_file, &[]).starts_with("symbol.undefined: "));
+    let not_large_file = "void base_call64(void); void work(void) { base_call64(); }";
+    assert!(check(&new, not_large_file, &[]).starts_with("symbol.undefined: "));
+
+    let initial_exec = "__thread int own; int *work(void) { return &own; }";
+    let model = ["-ftls-model=initial-exec"];
+    insta::assert_snapshot!(check(&new, initial_exec, &model), @"libc.static-tls: the plugin's thread-local variables are of the initial-exec model, for which musl 1.2.5 of host musl-1.2.5 has no room once the program runs; compile without -ftls-model=initial-exec");
+    let indirect = r#"static int one(void) { return 1; } static void *pick(void) { return one; }
+        int work(void) __attribute__((ifunc("pick"))); int (*pointer)(void) = work;"#;
+    insta::assert_snapshot!(check(&new, indirect, &[]), @"libc.indirect-functions: the plugin chooses functions when it is loaded (GNU indirect functions), which musl 1.2.5 of host musl-1.2.5 cannot bind; compile without ifunc and target_clones attributes");
+    let glibc = FakeHost::glibc("2.36");
+    assert_eq!([check(&glibc, initial_exec, &model), check(&glibc, indirect, &[])], ["loads", "loads"]);
+}
+
+#[test]
+fn loaders_lack_what_came_later_or_went_away() {
+    let executable_stack = Plugin { arguments: &["-Wl,-z,execstack"], ..Plugin::good() };
+    let host = FakeHost::glibc("2.40");
+    assert_eq!(check(&host, &executable_stack), "loads");
+    insta::assert_snapshot!(check(&FakeHost::glibc("2.41"), &executable_stack), @"libc.executable-stack: the plugin asks for an executable stack, host glibc-2.41 has glibc 2.41, whose dlopen grants none since 2.41; link with -z noexecstack");
+
+    // Not every linker knows DT_RELR yet: the tag of an entry nobody misses is changed into it.
+    let packed = |host: &FakeHost| {
+        let mut bytes = host.workshop.library("library.so", "int a;", &["-Wl,--hash-style=both"]);
+        let (dt_hash, dt_relr) = (0x4u64.to_le_bytes(), 36u64.to_le_bytes());
+        let dynamic = dynamic_table(&bytes);
+        let tag = dynamic.step_by(16).find(|at| bytes[*at..at + 8] == dt_hash).expect("a hash table");
+        bytes[tag..tag + 8].copy_from_slice(&dt_relr);
+        check_loading(host, &bytes)
+    };
+    insta::assert_snapshot!(packed(&FakeHost::glibc("2.31")), @"libc.packed-relocations: the plugin's relocations are packed (DT_RELR), host glibc-2.31 has glibc 2.31, which reads them from 2.36 on; link with -z nopack-relative-relocs");
+    insta::assert_snapshot!(packed(&FakeHost::musl("1.2.3")), @"libc.packed-relocations: the plugin's relocations are packed (DT_RELR), host musl-1.2.3 has musl 1.2.3, which reads them from 1.2.4 on; link with -z nopack-relative-relocs");
+    assert_eq!([packed(&FakeHost::glibc("2.36")), packed(&FakeHost::musl("1.2.5"))], ["loads", "loads"]);
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Engines run one program inside an image: no network, a read-only root, nothing inherited, dead with its parent.
 
+mod container;
 mod emulation;
 mod interrupt;
+mod output;
 mod sandbox;
 
 use std::ffi::OsString;
@@ -14,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::image::Image;
 use crate::lab::Arch;
 
+use container::{Container, Program};
 pub(crate) use interrupt::{Guard, give_way_to_interrupt, handle_interrupts, on_interrupt};
 pub(crate) use sandbox::{Sandbox, run_if_reexecuted};
 
@@ -125,12 +128,13 @@ pub(crate) struct Unavailable {
     pub(crate) cure: String,
 }
 
-/// The engine of that name. `emulator` is the static `qemu-aarch64` of the image `emulator`, if aarch64 programs shall run.
+/// The engine of that name; [`Engine::check`] tells whether it works here. `emulator` is the static `qemu-aarch64` of the image `emulator`, if aarch64 programs shall run.
 pub(crate) fn select(choice: EngineChoice, emulator: Option<&Path>) -> Result<Box<dyn Engine>> {
-    match choice {
-        EngineChoice::Sandbox => Ok(Box::new(Sandbox::new(emulator))),
-        EngineChoice::Docker | EngineChoice::Podman => anyhow::bail!("engine {choice:?} is not built in yet"),
-    }
+    Ok(match choice {
+        EngineChoice::Sandbox => Box::new(Sandbox::new(emulator)),
+        EngineChoice::Docker => Box::new(Container::new(Program::Docker)),
+        EngineChoice::Podman => Box::new(Container::new(Program::Podman)),
+    })
 }
 
 /// Whether programs of `arch` are this machine's own.
@@ -151,5 +155,10 @@ impl<'a> Job<'a> {
             deadline: Duration::from_secs(600),
             on_stdout_line: None,
         }
+    }
+
+    /// Program and arguments, for messages.
+    fn command_line(&self) -> String {
+        self.argv.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
     }
 }

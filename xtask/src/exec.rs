@@ -1,29 +1,34 @@
 //! `cargo xtask exec`: one program inside an image, by hand.
 
 use std::io::Write;
+use std::path::Path;
 use std::process;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::engine::{self, EngineChoice, Exit, Job};
+use crate::engine::{self, Exit, Job};
 use crate::flags::ExecFlags;
+use crate::ground::Ground;
 use crate::image::Image;
+use crate::lab::Arch;
 
 /// The exit code of timeout(1) for a program that was stopped.
 const EXIT_DEADLINE: i32 = 124;
 
 /// Runs the program, passes its output on, and ends as it ended.
-pub(crate) fn run(choice: EngineChoice, flags: &ExecFlags) -> Result<()> {
-    let image = Image {
-        name: flags.rootfs.display().to_string(),
-        arch: flags.arch,
-        libc: None,
-        digest: String::new(),
-        rootfs: flags.rootfs.clone(),
-        pinned: false,
+pub(crate) fn run(ground: &Ground, flags: &ExecFlags) -> Result<()> {
+    let (image, engine) = match &flags.rootfs {
+        Some(rootfs) => {
+            (unpacked(rootfs, flags.arch), engine::select(ground.choice, flags.emulator.as_deref())?)
+        }
+        None => {
+            let image =
+                ground.image(flags.image.as_deref().context("either --image or --rootfs is needed")?)?;
+            let engine = ground.engine([image.arch])?;
+            (image, engine)
+        }
     };
-    let engine = engine::select(choice, flags.emulator.as_deref())?;
     let deadline =
         Duration::try_from_secs_f64(flags.deadline).context("--deadline takes a number of seconds")?;
     // Whoever closed our stdout does not want the rest.
@@ -49,5 +54,18 @@ pub(crate) fn run(choice: EngineChoice, flags: &ExecFlags) -> Result<()> {
             eprintln!("the program was still running after {} s and was killed", flags.deadline);
             process::exit(EXIT_DEADLINE)
         }
+    }
+}
+
+/// An image by its folder. If that is one of the cache's, its digest is in its path, and docker can be asked for it.
+fn unpacked(rootfs: &Path, arch: Arch) -> Image {
+    let folder = rootfs.parent().and_then(Path::file_name).unwrap_or_default();
+    Image {
+        name: rootfs.display().to_string(),
+        arch,
+        libc: None,
+        digest: format!("sha256:{}", folder.display()),
+        rootfs: rootfs.to_owned(),
+        pinned: false,
     }
 }

@@ -132,14 +132,17 @@ pub(crate) struct BuildFlags {
 
 #[derive(Args)]
 pub(crate) struct ExecFlags {
-    /// The root file system to run in: the folder of an unpacked image.
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) rootfs: PathBuf,
-    /// The architecture of its programs.
-    #[arg(long, value_enum, default_value = "x86_64")]
+    /// The image to run in, by name; made if the cache does not have it.
+    #[arg(long, value_name = "NAME", required_unless_present = "rootfs")]
+    pub(crate) image: Option<String>,
+    /// Run in this root file system instead.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "image")]
+    pub(crate) rootfs: Option<PathBuf>,
+    /// The architecture of the programs in --rootfs.
+    #[arg(long, value_enum, default_value = "x86_64", requires = "rootfs")]
     pub(crate) arch: Arch,
-    /// A static qemu-aarch64, for aarch64 programs on another machine.
-    #[arg(long, value_name = "FILE")]
+    /// A static qemu-aarch64 for the aarch64 programs in --rootfs.
+    #[arg(long, value_name = "FILE", requires = "rootfs")]
     pub(crate) emulator: Option<PathBuf>,
     /// Shows SOURCE of this machine at TARGET; `:rw` lets the program write to it. May be repeated.
     #[arg(long = "mount", value_name = "SOURCE:TARGET[:rw]", value_parser = parse_mount)]

@@ -26,7 +26,8 @@ pub(crate) struct Ground {
     pub(crate) images: images::Options,
     /// Shows what is going on.
     pub(crate) progress: Progress,
-    choice: EngineChoice,
+    /// What `--engine` says.
+    pub(crate) choice: EngineChoice,
 }
 
 impl Ground {

@@ -54,6 +54,6 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Verb::Test => ci::test(&ground),
         Verb::Ci { steps } => ci::run(steps, &ground),
         Verb::Codegen { check } => codegen::run(*check),
-        Verb::Exec(flags) => exec::run(cli.ground.engine, flags),
+        Verb::Exec(flags) => exec::run(&ground, flags),
     }
 }

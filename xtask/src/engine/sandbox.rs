@@ -20,7 +20,7 @@ mod root;
 mod supervisor;
 
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -28,13 +28,12 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::OnceLock;
-use std::thread;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use super::emulation::Emulation;
 use super::interrupt::{interrupted, on_interrupt};
-use super::{Engine, Finished, Job, Mount, Unavailable, is_native};
+use super::{Engine, Finished, Job, Mount, Unavailable, is_native, output};
 use crate::lab::Arch;
 use fault::Fault;
 use order::{IdMapsWritten, Order, Report, Up, receive, send};
@@ -45,8 +44,6 @@ const SUPERVISOR: &str = "__sandbox-supervisor";
 const INIT: &str = "__sandbox-init";
 /// This program's own file; it stays valid when cargo replaces the binary during a run.
 const SELF: &str = "/proc/self/exe";
-/// More output than this is a runaway program, not a report.
-const OUTPUT_LIMIT: u64 = 64 << 20;
 
 /// The default engine.
 pub(crate) struct Sandbox {
@@ -129,19 +126,16 @@ impl Engine for Sandbox {
     fn run(&self, job: &Job<'_>) -> Result<Finished> {
         self.check_native()?;
         let order = self.order(job)?;
-        let command_line = || {
-            let words: Vec<_> = job.argv.iter().map(|word| word.to_string_lossy()).collect();
-            format!("`{}` in image {}", words.join(" "), job.image.name)
-        };
+        let what = || format!("`{}` in image {}", job.command_line(), job.image.name);
         let on_line = |line: &str| {
             if let Some(callback) = job.on_stdout_line {
                 callback(line);
             }
         };
-        let (report, stdout, stderr) = execute(&order, &job.stdin, &on_line).with_context(command_line)?;
+        let (report, stdout, stderr) = execute(&order, &job.stdin, &on_line).with_context(what)?;
         match report {
             Report::Ended(exit) => Ok(Finished { exit, stdout, stderr }),
-            Report::Failed(fault) => Err(anyhow!("{fault}").context(command_line())),
+            Report::Failed(fault) => Err(anyhow!("{fault}").context(what())),
         }
     }
 }
@@ -191,19 +185,14 @@ fn converse(
     stdin: &[u8],
     on_line: &(dyn Fn(&str) + Sync),
 ) -> Result<(Report, Vec<u8>, Vec<u8>)> {
-    let stdout = supervisor.stdout.take().context("the supervisor has no stdout")?;
-    let stderr = supervisor.stderr.take().context("the supervisor has no stderr")?;
     let stop = control.try_clone().context("cannot copy the control socket")?;
     let stop = || drop(stop.shutdown(Shutdown::Both));
-    thread::scope(|scope| {
-        let stdout = scope.spawn(|| read_lines(stdout, on_line).inspect_err(|_| stop()));
-        let stderr = scope.spawn(|| read_lines(stderr, &|_| {}).inspect_err(|_| stop()));
-        let report = send_order(control, order, stdin, supervisor.id());
-        let stdout = stdout.join().map_err(|_| anyhow!("reading stdout panicked"))??;
-        let stderr = stderr.join().map_err(|_| anyhow!("reading stderr panicked"))??;
-        let report = report.with_context(|| String::from_utf8_lossy(&stderr).trim().to_owned())?;
-        Ok((report, stdout, stderr))
-    })
+    let (stdout, stderr) = (supervisor.stdout.take(), supervisor.stderr.take());
+    let id = supervisor.id();
+    let (report, stdout, stderr) =
+        output::collect(stdout, stderr, on_line, &stop, || send_order(control, order, stdin, id))?;
+    let report = report.with_context(|| String::from_utf8_lossy(&stderr).trim().to_owned())?;
+    Ok((report, stdout, stderr))
 }
 
 fn send_order(control: &mut UnixStream, order: &Order, stdin: &[u8], supervisor: u32) -> Result<Report> {
@@ -218,21 +207,6 @@ fn send_order(control: &mut UnixStream, order: &Order, stdin: &[u8], supervisor:
             Up::Report(report) => return Ok(report),
         }
     }
-}
-
-/// Reads to the end, handing out each line on the way.
-fn read_lines(from: impl Read, on_line: &dyn Fn(&str)) -> Result<Vec<u8>> {
-    let mut reader = BufReader::new(from.take(OUTPUT_LIMIT));
-    let mut all = Vec::new();
-    loop {
-        let start = all.len();
-        if reader.read_until(b'\n', &mut all)? == 0 {
-            break;
-        }
-        on_line(String::from_utf8_lossy(&all[start..]).trim_end_matches('\n'));
-    }
-    ensure!((all.len() as u64) < OUTPUT_LIMIT, "the program printed more than {} MiB", OUTPUT_LIMIT >> 20);
-    Ok(all)
 }
 
 fn resolve_sources(mounts: &[Mount]) -> Result<Vec<Mount>> {

@@ -3,6 +3,7 @@
 //! A definition ([`definition`]) is resolved into a lock ([`lock`]) by [`renew`]; from then on [`ensure`] fetches by lock
 //! and assembles. Everything is deterministic and runs as an ordinary user; no maintainer script is ever run.
 
+mod archive;
 mod archive_index;
 mod assemble;
 mod blobs;
@@ -32,6 +33,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
+pub(crate) use self::archive::write_archive;
 use self::blobs::{Blobs, Sources};
 use self::definition::Definition;
 pub(crate) use self::ensure::{build, ensure};

@@ -53,6 +53,9 @@ impl fmt::Display for Reason {
 }
 
 /// Who would notice a mismatch if nobody judged.
+///
+/// This is so for glibc. musl's loader checks neither word size, byte order, machine nor file type: it maps such a file
+/// and refuses it at the first relocation it does not know, or the process dies when foreign code runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]

@@ -151,6 +151,8 @@ pub(super) struct Identification {
     pub(super) machine: Machine,
     pub(super) object_type: ObjectType,
     pub(super) os_abi: u8,
+    pub(super) abi_version: u8,
+    pub(super) flaw: Option<&'static str>,
 }
 
 /// Reads what every ELF header has at the same place whatever its class: the identification, type and machine.
@@ -188,5 +190,16 @@ pub(super) fn identify(bytes: &[u8]) -> Result<Identification, ElfError> {
         },
         machine: Machine::from_elf(half(18)),
         os_abi: start[e::EI_OSABI],
+        abi_version: start[e::EI_ABIVERSION],
+        flaw: flaw(start),
     })
+}
+
+/// What is unusual in the bytes that never vary.
+fn flaw(start: &[u8]) -> Option<&'static str> {
+    if start[e::EI_VERSION] != e::EV_CURRENT {
+        return Some("the version in its identification is not 1");
+    }
+    let reserved = &start[e::EI_ABIVERSION + 1..e::SIZEOF_IDENT];
+    reserved.iter().any(|byte| *byte != 0).then_some("reserved bytes of its identification are not zero")
 }

@@ -15,6 +15,7 @@ mod window;
 use std::sync::Arc;
 
 use goblin::elf::Elf;
+use goblin::elf::header::EV_CURRENT;
 use serde::{Deserialize, Serialize};
 
 pub use error::ElfError;
@@ -49,6 +50,10 @@ pub struct ElfFacts {
     pub object_type: ObjectType,
     /// `e_ident[EI_OSABI]`: 0 (System V) or 3 (GNU) for what Linux loads.
     pub os_abi: u8,
+    /// `e_ident[EI_ABIVERSION]`: 0 in all but exotic files.
+    pub abi_version: u8,
+    /// A header field with a value it never has, which glibc refuses and musl ignores.
+    pub header_flaw: Option<String>,
     /// How it is linked, which `object_type` alone does not tell.
     pub linkage: Linkage,
     /// The program interpreter (PT_INTERP): the loader's path, for executables.
@@ -198,6 +203,8 @@ impl ElfFacts {
             machine: identification.machine,
             object_type: identification.object_type,
             os_abi: identification.os_abi,
+            abi_version: identification.abi_version,
+            header_flaw: identification.flaw.map(str::to_owned),
             linkage: Linkage::None,
             interpreter: None,
             soname: None,
@@ -222,6 +229,9 @@ impl ElfFacts {
             needs: goblin::elf64::header::SIZEOF_EHDR as u64,
             has: bytes.len() as u64,
         })?;
+        if header.e_version != u32::from(EV_CURRENT) {
+            self.header_flaw.get_or_insert_with(|| "its version is not 1".to_owned());
+        }
         let image = Image::new(bytes, &header)?;
         if let Some(ElfError::Truncated { part, needs, has }) = image::missing_tail(bytes, &header) {
             self.missing_tail = Some(MissingTail { part: part.to_owned(), needs, has });

@@ -30,13 +30,22 @@ pub(super) fn reasons(plugin: &ElfFacts, host: &HostFacts) -> Vec<Reason> {
             format!("the plugin is for {found}, host {name} runs on {wanted}; build it for {cure}"),
         );
     }
-    if host.libc_family() == Some(LibcFamily::Glibc) && !matches!(plugin.os_abi, SYSTEM_V | GNU) {
-        let text = format!(
-            "the plugin is marked for operating system ABI {}, the loader of host {name} takes {SYSTEM_V} (System V) \
-             and {GNU} (GNU); build it for {cure}",
-            plugin.os_abi,
-        );
-        refuse(Code::ElfOsAbi, text);
+    if host.libc_family() == Some(LibcFamily::Glibc) {
+        if !matches!((plugin.os_abi, plugin.abi_version), (SYSTEM_V, 0) | (GNU, _)) {
+            let text = format!(
+                "the plugin is marked for operating system ABI {} version {}, the loader of host {name} takes \
+                 {SYSTEM_V} (System V) and {GNU} (GNU); build it for {cure}",
+                plugin.os_abi, plugin.abi_version,
+            );
+            refuse(Code::ElfOsAbi, text);
+        }
+        if let Some(flaw) = &plugin.header_flaw {
+            let text = format!(
+                "the plugin's ELF header is damaged: {flaw}, which the loader of host {name} checks; build it again \
+                 or copy it again"
+            );
+            refuse(Code::ElfMalformed, text);
+        }
     }
     if let Some((code, found)) = not_a_library(plugin) {
         let text = format!(

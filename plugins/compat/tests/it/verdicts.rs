@@ -332,6 +332,11 @@ fn other_processors_and_word_sizes_are_refused() {
     assert!(patched(5, 2).starts_with("elf.endianness: the plugin is big-endian"), "{}", patched(5, 2));
     assert!(patched(18, 243).starts_with("elf.machine: the plugin is for riscv"), "{}", patched(18, 243));
     assert!(patched(7, 9).starts_with("elf.os-abi: "), "{}", patched(7, 9));
+    assert!(patched(8, 7).starts_with("elf.os-abi: "), "{}", patched(8, 7));
+    assert_eq!(patched(7, 3), "loads");
+    for flawed in [6, 10, 20] {
+        assert!(patched(flawed, 9).starts_with("elf.malformed: the plugin's ELF header is damaged"));
+    }
 }
 
 #[test]

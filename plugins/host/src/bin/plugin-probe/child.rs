@@ -53,8 +53,8 @@ pub(crate) enum End {
     Exited(i32),
     /// A signal that it did not get from us ended it.
     Signalled(i32),
-    /// Its processor time or its wall time was used up; the signal says which way.
-    OutOfTime(i32),
+    /// Its processor time or its wall time was used up.
+    OutOfTime,
 }
 
 /// All that is known of a child that has ended.
@@ -166,11 +166,7 @@ fn classify(status: i32, cpu: Duration, killed: bool, limits: Limits) -> End {
     let signal = libc::WTERMSIG(status);
     // The kernel's own SIGKILL comes a second after the SIGXCPU that somebody ignored.
     let limit_killed = signal == libc::SIGKILL && cpu >= Duration::from_secs(limits.cpu_seconds);
-    if killed || signal == libc::SIGXCPU || limit_killed {
-        End::OutOfTime(signal)
-    } else {
-        End::Signalled(signal)
-    }
+    if killed || signal == libc::SIGXCPU || limit_killed { End::OutOfTime } else { End::Signalled(signal) }
 }
 
 fn run_child(
@@ -265,9 +261,9 @@ mod tests {
             (3 << 8, short, false, End::Exited(3)),
             (libc::SIGSEGV, short, false, End::Signalled(libc::SIGSEGV)),
             (libc::SIGABRT | 0x80, short, false, End::Signalled(libc::SIGABRT)),
-            (libc::SIGXCPU, Duration::from_secs(2), false, End::OutOfTime(libc::SIGXCPU)),
-            (libc::SIGKILL, short, true, End::OutOfTime(libc::SIGKILL)),
-            (libc::SIGKILL, Duration::from_secs(3), false, End::OutOfTime(libc::SIGKILL)),
+            (libc::SIGXCPU, Duration::from_secs(2), false, End::OutOfTime),
+            (libc::SIGKILL, short, true, End::OutOfTime),
+            (libc::SIGKILL, Duration::from_secs(3), false, End::OutOfTime),
             (libc::SIGKILL, short, false, End::Signalled(libc::SIGKILL)),
         ];
         for (status, cpu, killed, expected) in cases {

@@ -28,7 +28,9 @@ fn main() -> ExitCode {
             print!("{}", flags::HELP);
             Ok(())
         }
-        Ok(Verb::Observe(subject)) => report::print(&observe::observe(&subject, &mut |_| ())),
+        Ok(Verb::Observe(subject)) => verdict::read_host().and_then(|host| {
+            report::print(&observe::observe(&verdict::environment(&host), &subject, &mut |_| ()))
+        }),
         Ok(Verb::ObserveAll(options)) => observe_all::run(&options),
         Ok(Verb::Load(options)) => load::run(options).and_then(|seen| report::print(&seen)),
         Err(complaint) => Err(format!("{complaint}; see plugin-probe --help")),

@@ -1,12 +1,11 @@
 //! `observe`: what really happens when the bytes of a file are loaded, without asking the judge.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use plugin_abi::{Identity, Kind, note, version};
-use plugin_host::{Host, Image, MapError, Origin, Plugin, Sha256Digest};
+use plugin_host::{HostEnvironment, Image, MapError, Origin, Plugin, Sha256Digest};
 use serde::Deserialize;
 
 use crate::exercise;
@@ -23,18 +22,23 @@ pub(crate) struct Subject {
     pub(crate) truncate_after_judging: bool,
 }
 
-/// Loads the subject into this process and calls it once. `enter` is told of each stage before it begins.
+/// Loads the subject into this process, which is `host`, and calls it once. `enter` is told of each stage
+/// before it begins.
 ///
 /// Runs code that nobody has judged: only for a process that may come to harm.
-pub(crate) fn observe(subject: &Subject, enter: &mut dyn FnMut(Stage)) -> Observation {
-    let outcome = load_and_call(subject, enter);
+pub(crate) fn observe(
+    host: &HostEnvironment,
+    subject: &Subject,
+    enter: &mut dyn FnMut(Stage),
+) -> Observation {
+    let outcome = load_and_call(host, subject, enter);
     outcome.map_or_else(|declined| declined, Observation::works)
 }
 
 /// The same in a child: stages and observation go to its report.
-pub(crate) fn into_report(subject: &Subject, report: &mut File) {
+pub(crate) fn into_report(host: &HostEnvironment, subject: &Subject, report: &mut File) {
     // A write can only fail if the supervisor is gone, and this process ends with it.
-    let observation = observe(subject, &mut |stage| drop(writeln!(report, "stage {}", stage.name())));
+    let observation = observe(host, subject, &mut |stage| drop(writeln!(report, "stage {}", stage.name())));
     if let Ok(line) = serde_json::to_string(&observation) {
         drop(writeln!(report, "{line}"));
     }
@@ -45,7 +49,11 @@ pub(crate) fn from_report(report: &str) -> Option<Observation> {
     serde_json::from_str(report.lines().last()?).ok()
 }
 
-fn load_and_call(subject: &Subject, enter: &mut dyn FnMut(Stage)) -> Result<String, Observation> {
+fn load_and_call(
+    host: &HostEnvironment,
+    subject: &Subject,
+    enter: &mut dyn FnMut(Stage),
+) -> Result<String, Observation> {
     enter(Stage::Open);
     let bytes = read(subject).map_err(|error| {
         let message = format!("cannot read {}: {error}", subject.file.display());
@@ -72,10 +80,7 @@ fn load_and_call(subject: &Subject, enter: &mut dyn FnMut(Stage)) -> Result<Stri
         Observation::refused(stage, Some(error.code()), format!("{}: {error}", identity.name))
     })?;
 
-    // The facts are read from files, a matter of some milliseconds; for plugins that got this far only.
-    let host = Host::of_this_process(BTreeMap::new())
-        .map_err(|error| Observation::refused(Stage::Accept, None, with_source(&error)))?;
-    exercise::accept_create_call(&plugin, host.environment(), enter)
+    exercise::accept_create_call(&plugin, host, enter)
 }
 
 fn read(subject: &Subject) -> io::Result<Vec<u8>> {

@@ -54,14 +54,18 @@ struct Running {
 /// Reads all jobs, runs them, and writes one line for each as it ends.
 pub(crate) fn run(options: &Options) -> Result<(), String> {
     let mut waiting = read_jobs(options)?;
-    let mut host = verdict::host()?;
+    // Read once for all children, which inherit it.
+    let mut host = verdict::read_host()?;
+    let environment = verdict::environment(&host);
     let mut running: Vec<Running> = Vec::new();
     while !(waiting.is_empty() && running.is_empty()) {
         while running.len() < options.jobs {
             let Some(job) = waiting.pop_front() else { break };
             let judged = verdict::judge_file(&mut host, &job.subject.file);
-            let child = Child::spawn(options.limits, |report| observe::into_report(&job.subject, report))
-                .map_err(|error| format!("cannot start a child for job {}: {error}", job.id))?;
+            let child = Child::spawn(options.limits, |report| {
+                observe::into_report(&environment, &job.subject, report);
+            })
+            .map_err(|error| format!("cannot start a child for job {}: {error}", job.id))?;
             running.push(Running { job, judged, child });
         }
         wait_for_any(&running)?;
@@ -136,18 +140,25 @@ fn read_end(ended: &Ended, limits: Limits) -> (Observation, Option<i32>) {
         End::Signalled(signal) => {
             (Outcome::Crashed, format!("killed by {}", signal_name(signal)), Some(signal))
         }
-        End::OutOfTime(signal) => {
+        // Which of the limits came first is chance; the report is to be the same every time.
+        End::OutOfTime => {
             let message = format!(
                 "still running after {} s of processor time or {} s on the clock",
                 limits.cpu_seconds,
                 limits.wall.as_secs()
             );
-            (Outcome::Hung, message, Some(signal))
+            (Outcome::Hung, message, None)
         }
     };
-    let noise = ended.noise.trim();
+    let noise = without_emulator(&ended.noise);
     let message = if noise.is_empty() { message } else { format!("{message}; it printed: {noise}") };
     (Observation { outcome, stage, code: None, message }, signal)
+}
+
+/// What the plugin itself printed: qemu adds a line when a signal ends the program it emulates.
+fn without_emulator(noise: &str) -> String {
+    let lines = noise.lines().filter(|line| !line.starts_with("qemu: uncaught target signal"));
+    lines.collect::<Vec<_>>().join("\n").trim().to_owned()
 }
 
 /// The stage that a child announced last.
@@ -193,7 +204,7 @@ mod tests {
                 Stage::Dlopen,
                 Some(6),
             ),
-            (ended(End::OutOfTime(24), "stage create\n", ""), Outcome::Hung, Stage::Create, Some(24)),
+            (ended(End::OutOfTime, "stage create\n", ""), Outcome::Hung, Stage::Create, None),
             (ended(End::Exited(0), "stage dlopen\n", ""), Outcome::Crashed, Stage::Dlopen, None),
             (ended(End::Exited(7), "", "boo"), Outcome::Crashed, Stage::Open, None),
         ];
@@ -206,7 +217,8 @@ mod tests {
     #[test]
     fn what_a_crashed_plugin_printed_is_kept() {
         let limits = Limits { cpu_seconds: 2, wall: Duration::from_secs(5) };
-        let (observation, _) = read_end(&ended(End::Signalled(6), "", "assertion failed\n"), limits);
+        let printed = "assertion failed\nqemu: uncaught target signal 6 (Aborted) - core dumped\n";
+        let (observation, _) = read_end(&ended(End::Signalled(6), "", printed), limits);
         assert_eq!(observation.message, "killed by SIGABRT; it printed: assertion failed");
     }
 }

@@ -1,10 +1,12 @@
 //! What the judge says inside this host, beside what the loader does: the two must not contradict each
 //! other, nor a verdict that was reached from outside.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use plugin_compat::{HostReader, Policy, Reason, judge, judge_unreadable};
+use plugin_host::HostEnvironment;
 use serde::Serialize;
 
 use crate::observe::with_source;
@@ -18,9 +20,15 @@ pub(crate) struct Judged {
 }
 
 /// Reads the facts of this process and of the system around it.
-pub(crate) fn host() -> Result<HostReader, String> {
+pub(crate) fn read_host() -> Result<HostReader, String> {
     HostReader::of_running_process()
         .map_err(|error| format!("cannot read the facts of this host: {}", with_source(&error)))
+}
+
+/// What plugins are told about this host.
+pub(crate) fn environment(host: &HostReader) -> HostEnvironment {
+    let version = host.facts().libc.as_ref().and_then(|libc| libc.version.as_ref());
+    HostEnvironment::gather(BTreeMap::new(), version.map(ToString::to_string).unwrap_or_default())
 }
 
 /// Judges one file, of any kind of plugin. Runs none of its code.

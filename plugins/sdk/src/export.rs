@@ -72,23 +72,24 @@ fn null(what: &str) -> Error {
 /// ```text
 /// export_plugin! {
 ///     name: "memory",                          // letters, digits, '-', '_', '.'; at most 63
+///     cache: { "lru" => Lru, "fifo" => Fifo }, // or `cache: Lru` alone; handler, middleware, cache, resolver, showcase
 ///     version: "1.2.3",                        // optional; the package's version otherwise
 ///     entry: "my_symbol",                      // optional; made from the crate's name otherwise
-///     cache: { "lru" => Lru, "fifo" => Fifo }, // or `cache: Lru` alone; handler, middleware, cache, resolver, showcase
 ///     accept: runs_here,                       // optional: fn(&HostFacts<'_>) -> Result<(), String>
 /// }
 /// ```
 ///
-/// The first factory is the default; one that is given alone is named `default`. The digest of the sources is taken from
+/// The keys come in this order. The first factory is the default; one that is given alone is named `default`. The digest of the sources is taken from
 /// the environment variable `DYNLAB_SOURCE_DIGEST_<package>` of the compilation, `unknown` without it.
 #[macro_export]
 macro_rules! export_plugin {
     (
         name: $name:expr,
-        $(version: $version:expr,)?
-        $(entry: $entry:expr,)?
         $kind:ident: { $($factory:literal => $type:ty),+ $(,)? }
-        $(, accept: $accept:path)? $(,)?
+        $(, version: $version:expr)?
+        $(, entry: $entry:expr)?
+        $(, accept: $accept:path)?
+        $(,)?
     ) => {
         /// This plugin, for programs that link it instead of loading it.
         pub static PLUGIN: $crate::abi::StaticPlugin = {
@@ -170,16 +171,17 @@ macro_rules! export_plugin {
     // One type alone: a single factory.
     (
         name: $name:expr,
-        $(version: $version:expr,)?
-        $(entry: $entry:expr,)?
         $kind:ident: $type:ty
-        $(, accept: $accept:path)? $(,)?
+        $(, version: $version:expr)?
+        $(, entry: $entry:expr)?
+        $(, accept: $accept:path)?
+        $(,)?
     ) => {
         $crate::export_plugin! {
             name: $name,
-            $(version: $version,)?
-            $(entry: $entry,)?
             $kind: { "default" => $type }
+            $(, version: $version)?
+            $(, entry: $entry)?
             $(, accept: $accept)?
         }
     };

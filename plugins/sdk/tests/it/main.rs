@@ -1,0 +1,12 @@
+//! Exported plugins, driven through their tables as a host drives them.
+#![allow(unsafe_code)] // The host's side of the contract is made of raw pointers.
+
+mod host;
+
+mod cache;
+mod export;
+mod handler;
+mod middleware;
+mod resolver;
+mod showcase;
+mod twins;

@@ -28,15 +28,49 @@ pub(super) fn musl_version(bytes: &[u8]) -> Option<LibcVersion> {
     })
 }
 
-/// Where `wanted` begins in `bytes`.
+/// Where `wanted`, which is not empty, begins in `bytes`. Horspool's search: a C library has two million bytes, and a
+/// server looks through them before it loads its first plugin.
 pub(super) fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    let first = *wanted.first()?;
-    let mut from = 0;
-    loop {
-        let at = from + bytes.get(from..)?.iter().position(|byte| *byte == first)?;
-        if bytes[at..].starts_with(wanted) {
+    let last = wanted.len().checked_sub(1)?;
+    let mut steps = [wanted.len(); 256];
+    for (at, byte) in wanted[..last].iter().enumerate() {
+        steps[usize::from(*byte)] = last - at;
+    }
+    let mut at = 0;
+    while let Some(window) = bytes.get(at..at + wanted.len()) {
+        if window == wanted {
             return Some(at);
         }
-        from = at + 1;
+        at += steps[usize::from(window[last])];
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{find, musl_version};
+
+    #[test]
+    fn strings_are_found_wherever_they_are() {
+        let cases: [(&str, &str, Option<usize>); 7] = [
+            ("", "a", None),
+            ("a", "a", Some(0)),
+            ("xxabcabd", "abd", Some(5)),
+            ("aaaaab", "aab", Some(3)),
+            ("abcabc", "abc", Some(0)),
+            ("abc", "abcd", None),
+            ("release release version", "release version", Some(8)),
+        ];
+        for (text, wanted, expected) in cases {
+            assert_eq!(find(text.as_bytes(), wanted.as_bytes()), expected, "{wanted} in {text}");
+        }
+    }
+
+    #[test]
+    fn musl_versions_are_told_from_other_strings() {
+        let version = |bytes: &[u8]| musl_version(bytes).map(|version| version.to_string());
+        assert_eq!(version(b"127.0.0.1\0/lib\x001.2.5\0").as_deref(), Some("1.2.5"));
+        assert_eq!(version(b"\x001.2.5-git-12-gabcdef0\0").as_deref(), Some("1.2.5"));
+        assert_eq!(version(b"\0a1.2.5\0 1.2.5\x001.2\0"), None);
     }
 }

@@ -125,17 +125,17 @@ impl HostReader {
         }
         // musl's loader is its C library.
         let wanted = if family == LibcFamily::Musl { &interpreter } else { search::GLIBC };
-        let path = self.look_up(wanted).ok_or_else(|| HostError::NoLibc {
-            host,
-            root: self.root.folder().to_owned(),
-            searched: self.facts.search_path.join(", "),
-        })?;
-        let bytes = self.root.read(&path).unwrap_or_default();
+        let found = self.candidates(wanted).into_iter().find_map(|path| self.read_library(&path));
+        let Some((path, bytes)) = found else {
+            let root = self.root.folder().to_owned();
+            return Err(HostError::NoLibc { host, root, searched: self.facts.search_path.join(", ") });
+        };
         let version = match (family, self.facts.libraries.get(&path)) {
             (LibcFamily::Glibc, Some(HostLibrary::Elf(facts))) => glibc_version(&bytes, facts),
             (LibcFamily::Musl, _) => musl_version(&bytes),
             _ => None,
         };
+        self.facts.lookups.insert(wanted.to_owned(), Some(path.clone()));
         self.facts.libc = Some(HostLibc { family, version, path });
         Ok(())
     }
@@ -154,13 +154,12 @@ impl HostReader {
     }
 
     /// Finds out where a key of [`HostFacts::lookups`] leads and reads the library that is there.
-    fn look_up(&mut self, key: &str) -> Option<String> {
-        if let Some(known) = self.facts.lookups.get(key) {
-            return known.clone();
+    fn look_up(&mut self, key: &str) {
+        if self.facts.lookups.contains_key(key) {
+            return;
         }
         let found = self.candidates(key).into_iter().find_map(|candidate| self.read_library(&candidate));
-        self.facts.lookups.insert(key.to_owned(), found.clone());
-        found
+        self.facts.lookups.insert(key.to_owned(), found.map(|(path, _)| path));
     }
 
     fn candidates(&self, key: &str) -> Vec<String> {
@@ -181,27 +180,23 @@ impl HostReader {
             .collect()
     }
 
-    /// Reads a file as a library; its path with links resolved, or none if the loader would search on.
-    fn read_library(&mut self, candidate: &str) -> Option<String> {
+    /// Reads a file as a library, unless it was read before; none if the loader would search on. Gives the file's
+    /// path, links resolved, with the bytes that were read.
+    fn read_library(&mut self, candidate: &str) -> Option<(String, Vec<u8>)> {
         let path = self.root.resolve(candidate).ok()?;
         if self.facts.libraries.contains_key(&path) {
-            return Some(path);
+            return Some((path, Vec::new()));
         }
-        let library = match self.root.read(&path) {
+        let program = &self.facts.program;
+        let bytes = self.root.read(&path);
+        let library = match bytes.as_deref().map(ElfFacts::parse) {
             Err(error) => HostLibrary::Unusable(error.to_string()),
-            Ok(bytes) => match ElfFacts::parse(&bytes) {
-                Err(error) => HostLibrary::Unusable(error.to_string()),
-                // Both loaders' searches step over files of other machines and classes.
-                Ok(facts)
-                    if facts.machine != self.facts.program.machine
-                        || facts.class != self.facts.program.class =>
-                {
-                    return None;
-                }
-                Ok(facts) => HostLibrary::Elf(Box::new(facts)),
-            },
+            Ok(Err(error)) => HostLibrary::Unusable(error.to_string()),
+            // glibc's search steps over files of other machines and classes.
+            Ok(Ok(facts)) if (facts.machine, facts.class) != (program.machine, program.class) => return None,
+            Ok(Ok(facts)) => HostLibrary::Elf(Box::new(facts)),
         };
         self.facts.libraries.insert(path.clone(), library);
-        Some(path)
+        Some((path, bytes.unwrap_or_default()))
     }
 }

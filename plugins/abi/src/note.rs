@@ -72,6 +72,38 @@ impl Note {
     ///
     /// # Panics
     /// If a text is too long for its field or breaks the rule of its field; see [`Identity`].
+    ///
+    /// ```
+    /// use plugin_abi::{Identity, Note};
+    /// static NOTE: Note = Note::new(&Identity {
+    ///     abi_major: 1,
+    ///     abi_minor: 1,
+    ///     kind: 1,
+    ///     name: "ip",
+    ///     version: "1.2.3",
+    ///     entry: "dynlab_plugin",
+    ///     target: "x86_64-unknown-linux-gnu",
+    ///     compiler: "rustc 1.63.0",
+    ///     profile: "release", // at most 15 bytes
+    ///     source_digest: "unknown",
+    /// });
+    /// ```
+    ///
+    /// ```compile_fail,E0080
+    /// use plugin_abi::{Identity, Note};
+    /// static NOTE: Note = Note::new(&Identity {
+    ///     abi_major: 1,
+    ///     abi_minor: 1,
+    ///     kind: 1,
+    ///     name: "ip",
+    ///     version: "1.2.3",
+    ///     entry: "dynlab_plugin",
+    ///     target: "x86_64-unknown-linux-gnu",
+    ///     compiler: "rustc 1.63.0",
+    ///     profile: "release-with-lto", // 16 bytes
+    ///     source_digest: "unknown",
+    /// });
+    /// ```
     pub const fn new(identity: &Identity<'_>) -> Note {
         assert!(
             is_name(identity.name.as_bytes()),

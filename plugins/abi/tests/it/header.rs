@@ -94,6 +94,13 @@ fn the_note_written_in_cpp_is_read() {
     check_note(&Folder::new("note-cpp").compile("c++", "-std=c++11", &["-c", "-o", "plugin.o"], PLUGIN));
 }
 
+#[test]
+fn the_handler_in_c_compiles_without_a_warning() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../handlers/hello-c/plugin.c");
+    let source = fs::read_to_string(source).unwrap();
+    Folder::new("hello-c").compile("c", "-std=c11", &["-fsyntax-only"], &source);
+}
+
 /// The note in `plugin.o`, found by its header because reading ELF is another crate's part.
 fn check_note(folder: &Path) {
     let object = fs::read(folder.join("plugin.o")).unwrap();

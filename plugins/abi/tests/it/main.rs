@@ -4,4 +4,5 @@
 mod header;
 mod note;
 mod sized;
+mod spec;
 mod view;

@@ -15,7 +15,7 @@ const IDENTITY: Identity<'static> = Identity {
     profile: "release",
     source_digest: "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
 };
-static NOTE: Note = Note::new(&IDENTITY);
+pub(crate) static NOTE: Note = Note::new(&IDENTITY);
 
 fn bytes_of(note: &Note) -> Vec<u8> {
     // SAFETY: a note is integers and byte arrays without padding.

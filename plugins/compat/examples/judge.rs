@@ -22,6 +22,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         for reason in &verdict.reasons {
             println!("  {reason}");
         }
+        for remark in &verdict.remarks {
+            println!("  (remark: {remark})");
+        }
     }
     Ok(())
 }

@@ -13,6 +13,9 @@ pub struct Verdict {
     pub loadable: bool,
     /// What speaks against it, the most fundamental first, in the order of [`Code`]'s variants.
     pub reasons: Vec<Reason>,
+    /// What does not speak against loading but should be known: sentences for people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
 }
 
 impl Verdict {
@@ -20,7 +23,7 @@ impl Verdict {
     pub fn of(mut reasons: Vec<Reason>) -> Self {
         // Stable: reasons of one code stay in the order of the file's tables.
         reasons.sort_by_key(|reason| reason.code);
-        Self { loadable: reasons.is_empty(), reasons }
+        Self { loadable: reasons.is_empty(), reasons, remarks: Vec::new() }
     }
 
     /// The most fundamental reason.

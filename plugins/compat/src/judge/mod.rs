@@ -6,6 +6,7 @@ mod libc_rules;
 mod libraries;
 mod listing;
 mod musl_names;
+mod remarks;
 mod symbols;
 
 use crate::{Code, ElfError, ElfFacts, HostFacts, Policy, Reason, Verdict};
@@ -19,9 +20,6 @@ pub fn judge(plugin: &ElfFacts, host: &HostFacts, policy: &Policy) -> Verdict {
     let mut reasons = format::reasons(plugin, host);
     let host_is_static = host.program.linkage.is_static();
     let is_comparable = reasons.is_empty() && !host_is_static;
-    if let Some(tail) = &plugin.missing_tail {
-        reasons.push(truncated(&tail.part, tail.needs, tail.has));
-    }
     if host_is_static {
         let text = format!(
             "the program of {} is linked statically and has no loader; build it as a dynamic executable (for musl: \
@@ -44,7 +42,7 @@ pub fn judge(plugin: &ElfFacts, host: &HostFacts, policy: &Policy) -> Verdict {
         reasons.extend(of_libraries);
     }
     reasons.extend(contract::reasons(plugin, host, policy));
-    Verdict::of(reasons)
+    Verdict { remarks: remarks::on(plugin, host), ..Verdict::of(reasons) }
 }
 
 /// The same for the bytes of any file, ELF or not. Pure and total: fit for a fuzzer.
@@ -62,17 +60,14 @@ pub fn judge_unreadable(error: &ElfError) -> Verdict {
             Code::ElfNotElf,
             format!("the file is {found}, hosts load ELF shared libraries; build a cdylib (or cc -shared)"),
         ),
-        ElfError::Truncated { part, needs, has } => truncated(part, *needs, *has),
+        ElfError::Truncated { part, needs, has } => Reason::new(
+            Code::ElfTruncated,
+            format!("{part} ends at byte {needs}, the file at byte {has}; it was cut short, copy it again"),
+        ),
         ElfError::Malformed { what } => Reason::new(
             Code::ElfMalformed,
             format!("the file contradicts itself: {what}; build it again or copy it again"),
         ),
     };
     Verdict::of(vec![reason])
-}
-
-fn truncated(part: &str, needs: u64, has: u64) -> Reason {
-    let text =
-        format!("{part} ends at byte {needs}, the file at byte {has}; it was cut short, copy it again");
-    Reason::new(Code::ElfTruncated, text)
 }

@@ -320,6 +320,24 @@ fn loaders_lack_what_came_later_or_went_away() {
 }
 
 #[test]
+fn what_does_not_prevent_loading_is_remarked() {
+    let host = FakeHost::glibc("2.36");
+    let remarks = |library: &[u8]| {
+        let facts = ElfFacts::parse(library).expect("an ELF file");
+        let verdict = judge(&facts, &host.facts_for(&facts), &Policy::loader_only());
+        assert!(verdict.loadable, "{:?}", verdict.reasons);
+        verdict.remarks.join("\n")
+    };
+    let plain = host.workshop.library("plain.so", "int a;", &[]);
+    assert_eq!(remarks(&plain), "");
+    let cut = remarks(&plain[..plain.len() - 1]);
+    assert!(cut.starts_with("the section header table ends at byte"), "{cut}");
+    let source = "__thread int own; int *work(void) { return &own; }";
+    let initial_exec = host.workshop.library("tls.so", source, &["-ftls-model=initial-exec"]);
+    insta::assert_snapshot!(remarks(&initial_exec), @"thread-local variables are of the initial-exec model, for which glibc keeps little room once the program runs; compile without -ftls-model=initial-exec");
+}
+
+#[test]
 fn other_processors_and_word_sizes_are_refused() {
     let host = FakeHost::glibc("2.36");
     let plugin = Plugin::good().build(&host);

@@ -38,7 +38,8 @@ pub enum Before<'m> {
 #[derive(Debug)]
 pub struct Ticket<'m> {
     middleware: &'m MiddlewareInstance,
-    state: *mut c_void,
+    /// What `before` stored; gone once it was given back.
+    state: Option<*mut c_void>,
     /// What is left of the request if the client goes away.
     method: String,
     path: String,
@@ -87,7 +88,7 @@ impl MiddlewareInstance {
                 // Made first: if the edits are refused, dropping it ends the plugin's state.
                 let ticket = Ticket {
                     middleware: self,
-                    state,
+                    state: Some(state),
                     method: request.method.to_owned(),
                     path: request.path.to_owned(),
                 };
@@ -153,18 +154,17 @@ impl Ticket<'_> {
     /// # Errors
     /// If the plugin failed or panicked, or asked for something that HTTP does not allow; the response
     /// is then not to be sent.
-    pub fn after(self, request: &Request<'_>, response: &mut Response) -> Result<(), CallError> {
-        let (middleware, state) = (self.middleware, self.state);
-        // This is the one call; the ticket's own must not follow.
-        std::mem::forget(self);
+    pub fn after(mut self, request: &Request<'_>, response: &mut Response) -> Result<(), CallError> {
+        let Some(state) = self.state.take() else { return Ok(()) };
         let mut edits = ResponseEdits::default();
-        middleware.call_after(request, Some(response), &mut edits, state)?;
+        self.middleware.call_after(request, Some(response), &mut edits, state)?;
         edits.apply(response)
     }
 }
 
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
+        let Some(state) = self.state.take() else { return };
         let request = Request {
             method: &self.method,
             path: &self.path,
@@ -176,6 +176,6 @@ impl Drop for Ticket<'_> {
             body: &[],
         };
         // There is nobody left to tell about a failure.
-        let _ = self.middleware.call_after(&request, None, &mut ResponseEdits::default(), self.state);
+        let _ = self.middleware.call_after(&request, None, &mut ResponseEdits::default(), state);
     }
 }

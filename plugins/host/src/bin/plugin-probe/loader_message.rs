@@ -10,7 +10,7 @@ pub(crate) fn code(message: &str, path: &str) -> Option<&'static str> {
         (&["undefined symbol:", ": symbol not found"], "symbol.undefined"),
         (&["' not found (required by "], "libc.symbol-version"),
         (&["invalid ELF header"], "elf.not-elf"),
-        (&["file too short"], "elf.truncated"),
+        (&["file too short", "cannot read file data"], "elf.truncated"),
         (&["wrong ELF class"], "elf.class"),
         (&["cannot dynamically load", "only ET_DYN"], "elf.type"),
         (&["object file has no dynamic section"], "elf.static"),
@@ -19,7 +19,6 @@ pub(crate) fn code(message: &str, path: &str) -> Option<&'static str> {
             &[
                 "object file has no loadable segments",
                 "ELF load command",
-                "cannot read file data",
                 "ELF file version",
                 "ELF file's phentsize",
                 "ELF file OS ABI invalid",
@@ -54,6 +53,7 @@ mod tests {
             ),
             ("/proc/self/fd/3: invalid ELF header", Some("elf.not-elf")),
             ("/proc/self/fd/3: file too short", Some("elf.truncated")),
+            ("/proc/self/fd/3: cannot read file data", Some("elf.truncated")),
             ("/proc/self/fd/3: wrong ELF class: ELFCLASS32", Some("elf.class")),
             ("/proc/self/fd/3: cannot dynamically load position-independent executable", Some("elf.type")),
             (

@@ -1,0 +1,5 @@
+/* Does what a macro asks while it is being loaded. */
+#define _GNU_SOURCE
+#include <unistd.h>
+
+__attribute__((constructor)) static void work(void) { WORK }

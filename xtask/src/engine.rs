@@ -1,7 +1,8 @@
 //! Engines run one program inside an image: no network, a read-only root, nothing inherited, dead with its parent.
 
 mod container;
-mod emulation;
+pub(crate) mod docker_engine;
+pub(crate) mod emulation;
 mod interrupt;
 mod output;
 mod sandbox;
@@ -17,7 +18,7 @@ use crate::image::Image;
 use crate::lab::Arch;
 
 use container::{Container, Program};
-pub(crate) use interrupt::{Guard, give_way_to_interrupt, handle_interrupts, on_interrupt};
+pub(crate) use interrupt::{give_way_to_interrupt, handle_interrupts};
 pub(crate) use sandbox::{Sandbox, run_if_reexecuted};
 
 /// Runs programs inside images.
@@ -140,6 +141,11 @@ pub(crate) fn select(choice: EngineChoice, emulator: Option<&Path>) -> Result<Bo
 /// Whether programs of `arch` are this machine's own.
 pub(crate) fn is_native(arch: Arch) -> bool {
     arch.to_string() == std::env::consts::ARCH
+}
+
+/// The architecture of this machine, as far as the lab knows it.
+pub(crate) fn native() -> Arch {
+    if is_native(Arch::Aarch64) { Arch::Aarch64 } else { Arch::X86_64 }
 }
 
 impl<'a> Job<'a> {

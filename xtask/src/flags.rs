@@ -81,6 +81,18 @@ pub(crate) enum Verb {
         #[arg(long)]
         check: bool,
     },
+    /// Shows what this machine has and lacks for the matrix, each with the command that mends it.
+    ///
+    /// Exit codes: 0 the whole matrix can run; 2 something is missing without which nothing runs; 3 some cells cannot run.
+    Doctor(DoctorFlags),
+    /// Runs a command with a docker engine to talk to, started for it where the machine has none.
+    ///
+    /// Starting one needs root; docker.io is installed with apt-get if it is missing.
+    WithDocker {
+        /// The command; finds the engine through DOCKER_HOST.
+        #[arg(required = true, last = true)]
+        argv: Vec<OsString>,
+    },
     /// Runs one program inside an image, just as builds and probes are run.
     ///
     /// Ends with the program's own exit code, 128 + signal if it was killed by one, 124 if its deadline passed.
@@ -128,6 +140,16 @@ pub(crate) struct BuildFlags {
     /// Only this target; may be repeated.
     #[arg(long = "target", value_name = "TRIPLE")]
     pub(crate) targets: Vec<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct DoctorFlags {
+    /// As root: makes aarch64 programs run on this machine (binfmt_misc) if the engine needs that.
+    #[arg(long)]
+    pub(crate) fix: bool,
+    /// Print the findings as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args)]

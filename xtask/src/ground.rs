@@ -48,12 +48,13 @@ impl Ground {
 
     /// The chosen engine, able to run programs of every architecture in `arches` as far as this machine allows.
     pub(crate) fn engine(&self, arches: impl IntoIterator<Item = Arch>) -> Result<Box<dyn Engine>> {
-        let emulator = if arches.into_iter().all(engine::is_native) {
-            None
-        } else {
-            Some(self.image(EMULATOR_IMAGE)?.rootfs.join(EMULATOR))
-        };
+        let emulator = if arches.into_iter().all(engine::is_native) { None } else { Some(self.emulator()?) };
         engine::select(self.choice, emulator.as_deref())
+    }
+
+    /// The pinned static qemu-aarch64, fetched if the cache does not have it.
+    pub(crate) fn emulator(&self) -> Result<PathBuf> {
+        Ok(self.image(EMULATOR_IMAGE)?.rootfs.join(EMULATOR))
     }
 
     /// The image called `name`, fetched and assembled if the cache does not have it.

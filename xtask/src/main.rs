@@ -7,6 +7,7 @@ mod atomic;
 mod build;
 mod ci;
 mod codegen;
+mod doctor;
 mod engine;
 mod error;
 mod exec;
@@ -54,6 +55,8 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Verb::Test => ci::test(&ground),
         Verb::Ci { steps } => ci::run(steps, &ground),
         Verb::Codegen { check } => codegen::run(*check),
+        Verb::Doctor(flags) => doctor::run(flags, &ground),
+        Verb::WithDocker { argv } => engine::docker_engine::run_with(argv, &ground.cache),
         Verb::Exec(flags) => exec::run(&ground, flags),
     }
 }

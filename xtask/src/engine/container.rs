@@ -140,8 +140,12 @@ impl Container {
         let mut child = start.spawn().with_context(|| format!("cannot start {}", self.cli.name()))?;
         let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?;
         let interrupt = pidfd.try_clone()?;
-        let guard = on_interrupt(move || drop(pidfd_send_signal(interrupt, Signal::KILL)));
-        let stop = || drop(pidfd_send_signal(&pidfd, Signal::KILL));
+        let guard = on_interrupt(move || {
+            let _ = pidfd_send_signal(interrupt, Signal::KILL);
+        });
+        let stop = || {
+            let _ = pidfd_send_signal(&pidfd, Signal::KILL);
+        };
         let on_line = |line: &str| {
             if let Some(callback) = job.on_stdout_line {
                 callback(line);
@@ -203,7 +207,7 @@ impl Engine for Container {
         // Containers share the machine's table.
         emulation::machine_wide().map_err(|state| Unavailable {
             reason: format!("{arch} programs do not run in {}: {state}", self.name()),
-            cure: "as root: `cargo xtask doctor --fix`".into(),
+            cure: format!("as root: `cargo xtask doctor --fix --engine {}`", self.name()),
         })
     }
 

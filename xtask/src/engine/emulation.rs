@@ -5,15 +5,17 @@
 //! an emulator, with flag F: then the kernel has opened it beforehand and it need not lie inside the image.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow};
+use rustix::mount::MountFlags;
 
 use super::Unavailable;
 use crate::lab::Arch;
 
 /// Where the machine-wide table is mounted.
 pub(crate) const MACHINE_WIDE: &str = "/proc/sys/fs/binfmt_misc";
-/// The emulator's place in the root of the image `emulator`.
-pub(crate) const EMULATOR_IN_IMAGE: &str = "usr/bin/qemu-aarch64-static";
 /// The name of the entry, as Debian's qemu-user-static has it.
 pub(crate) const ENTRY: &str = "qemu-aarch64";
 
@@ -83,6 +85,35 @@ pub(crate) fn machine_wide() -> Result<(), String> {
     let entry =
         fs::read_to_string(table.join(ENTRY)).map_err(|_| format!("{MACHINE_WIDE} has no {ENTRY}"))?;
     judge_entry(&entry)
+}
+
+/// Makes the kernel run aarch64 programs of this whole machine under `emulator`, until the next boot. Needs root.
+///
+/// # Errors
+/// The kernel has no binfmt_misc or refuses.
+pub(crate) fn register_machine_wide(emulator: &Path) -> Result<()> {
+    let table = Path::new(MACHINE_WIDE);
+    if !table.join("register").exists() {
+        let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+        rustix::mount::mount("binfmt_misc", MACHINE_WIDE, "binfmt_misc", flags, c"").with_context(|| {
+            format!("cannot mount binfmt_misc at {MACHINE_WIDE}; load it with `modprobe binfmt_misc` if it is a module")
+        })?;
+    }
+    fs::write(table.join("status"), "1").context("cannot switch binfmt_misc on")?;
+    let entry = table.join(ENTRY);
+    if entry.exists() {
+        // One without flag F, or a disabled one: it does not work inside images.
+        fs::write(&entry, "-1").with_context(|| format!("cannot replace {}", entry.display()))?;
+    }
+    let emulator = emulator.canonicalize().with_context(|| format!("{} is not there", emulator.display()))?;
+    // The kernel bounds the length of an interpreter's path, and flag F makes the path irrelevant afterwards.
+    let short =
+        tempfile::Builder::new().prefix("qemu").tempdir_in("/tmp").context("cannot make a folder in /tmp")?;
+    let link = short.path().join("a");
+    symlink(&emulator, &link).context("cannot make a link in /tmp")?;
+    fs::write(table.join("register"), registration(&link.display().to_string()))
+        .with_context(|| format!("cannot register {} at {MACHINE_WIDE}", emulator.display()))?;
+    machine_wide().map_err(|state| anyhow!("registered {}, and yet {state}", emulator.display()))
 }
 
 /// The line that registers `interpreter` (Linux `Documentation/admin-guide/binfmt-misc.rst`). Flag F opens it at once,

@@ -11,7 +11,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 /// The longest that an interrupt waits for running work to notice that it was stopped.
-const GRACE: Duration = Duration::from_secs(3);
+const GRACE: Duration = Duration::from_secs(15);
 
 static WORK: Mutex<Work> = Mutex::new(Work { next: 0, running: BTreeMap::new(), interrupted: false });
 static WORK_ENDED: Condvar = Condvar::new();
@@ -47,7 +47,7 @@ pub(crate) fn handle_interrupts() -> Result<()> {
 }
 
 /// Registers `stop`, which is called from another thread at an interrupt, at most once, and must not block.
-/// The interrupt then waits, for a few seconds at most, until the guard is dropped.
+/// The interrupt then waits, for [`GRACE`] at most, until the guard is dropped.
 pub(crate) fn on_interrupt(stop: impl FnOnce() + Send + 'static) -> Guard {
     let mut work = lock();
     let id = work.next;

@@ -58,6 +58,19 @@ fn ensure_definition(workshop: &Workshop<'_>, definition: &Definition) -> Result
 }
 
 /// The image if it is unpacked, as the lock says or as an earlier run without the locked packages had to make it.
+/// The names of images that the cache does not have as their locks say.
+pub(crate) fn unready(options: &Options) -> Result<Vec<String>> {
+    let mut missing = Vec::new();
+    for definition in select(options, &[])? {
+        let digest = Lock::read(&definition)?.image;
+        // Looked up by hand, as opening a store would make its folder.
+        if !options.cache.join("images").join(digest.trim_start_matches("sha256:")).join("rootfs").is_dir() {
+            missing.push(definition.name);
+        }
+    }
+    Ok(missing)
+}
+
 fn ready(workshop: &Workshop<'_>, definition: &Definition, lock: &Lock) -> Result<Option<Image>> {
     if let Some(rootfs) = workshop.store.rootfs(&lock.image) {
         return Ok(Some(image(definition, lock.image.clone(), rootfs, true)));

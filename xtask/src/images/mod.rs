@@ -36,7 +36,7 @@ use anyhow::{Result, bail};
 pub(crate) use self::archive::write_archive;
 use self::blobs::{Blobs, Sources};
 use self::definition::Definition;
-pub(crate) use self::ensure::{build, ensure};
+pub(crate) use self::ensure::{build, ensure, unready};
 use self::http::Client;
 pub(crate) use self::renew::renew;
 use self::store::Store;
@@ -72,6 +72,13 @@ pub(crate) fn run(options: &Options, verb: &ImagesVerb) -> Result<()> {
         }
         ImagesVerb::Lock { names, keep_packages } => renew(options, names, *keep_packages),
     }
+}
+
+/// The mirror's address, once it has answered.
+pub(crate) fn reach_mirror(options: &Options) -> Result<String> {
+    let address = mirror::address(options.mirror.as_deref())?;
+    Client::new().bytes(&format!("{address}/dists/bookworm/InRelease"))?;
+    Ok(address)
 }
 
 /// The parts that the verbs work with.

@@ -58,7 +58,7 @@ fn silent(program: Program, words: &str) -> Unavailable {
     match program {
         Program::Docker => Unavailable {
             reason: format!("no docker engine answers: {words}"),
-            cure: "start it, as root: `apt-get install docker.io` and `systemctl start docker`, or use `--engine sandbox`"
+            cure: "start it, or put `cargo xtask with-docker --` before the command, as root; or use `--engine sandbox`"
                 .into(),
         },
         Program::Podman => Unavailable {
@@ -77,6 +77,8 @@ fn read(program: Program, info: &str, exists: impl Fn(&Path) -> bool) -> Result<
             {
                 return Err(errors.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; "));
             }
+            // Without an engine behind it, docker tells about itself alone.
+            info["ServerVersion"].as_str().filter(|version| !version.is_empty()).ok_or("")?;
             let options = info["SecurityOptions"].as_array();
             let rootless =
                 options.is_some_and(|options| options.iter().any(|option| option == "name=rootless"));
@@ -103,10 +105,10 @@ mod tests {
         let facts = docker(r#"{"ServerVersion":"20.10","SecurityOptions":["name=seccomp,profile=default"]}"#)
             .unwrap();
         assert!(!facts.rootless && facts.init == ["--init"]);
-        assert!(docker(r#"{"SecurityOptions":["name=rootless"]}"#).unwrap().rootless);
+        assert!(docker(r#"{"ServerVersion":"28","SecurityOptions":["name=rootless"]}"#).unwrap().rootless);
         let refusal = r#"{"ServerErrors":["Cannot connect to the Docker daemon at unix:///x."],"SecurityOptions":null}"#;
         assert_eq!(docker(refusal).unwrap_err(), "Cannot connect to the Docker daemon at unix:///x.");
-        assert!(docker("").is_err());
+        assert!(docker("").is_err() && docker(r#"{"ServerVersion":""}"#).is_err());
 
         let podman = r#"{"host":{"security":{"rootless":true}}}"#;
         let facts = read(Program::Podman, podman, |path| path.ends_with("tini-static")).unwrap();

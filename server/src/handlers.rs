@@ -118,6 +118,9 @@ fn publish(
                 plugin = %name, %version, path = %path.display(), target = %identity.target,
                 compiler = %identity.compiler, route = instance.route(), "loaded"
             );
+            for remark in plugin.remarks() {
+                tracing::warn!(plugin = %name, %version, path = %path.display(), remark, "loaded, but");
+            }
             registry.publish(name, identity.version.clone(), instance);
         }
         Err(error) => refuse(path, error.code(), &anyhow::Error::new(error)),

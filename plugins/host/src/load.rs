@@ -104,7 +104,7 @@ pub fn load(host: &Host, admission: &Admission, path: &Path) -> Result<Plugin, L
     let plugin = unsafe { Plugin::in_image(&image, &identity, origin) }
         .map_err(|source| LoadError::Entry { path: path.to_owned(), source })?;
     plugin.accept(&host.environment).map_err(|source| LoadError::Accept { path: path.to_owned(), source })?;
-    Ok(plugin)
+    Ok(plugin.with_remarks(verdict.remarks))
 }
 
 /// Why a plugin was not loaded.

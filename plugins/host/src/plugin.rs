@@ -18,6 +18,7 @@ pub struct Plugin {
     identity: PluginIdentity,
     origin: Origin,
     entry: Entry,
+    remarks: Vec<String>,
 }
 
 /// Who a plugin is, from its note.
@@ -73,7 +74,8 @@ impl Plugin {
     ) -> Result<Self, EntryError> {
         // SAFETY: the caller's promise.
         let entry = unsafe { entry::read_entry(image, identity) }?;
-        Ok(Self { identity: PluginIdentity::new(identity, entry.kind)?, origin, entry })
+        let identity = PluginIdentity::new(identity, entry.kind)?;
+        Ok(Self { identity, origin, entry, remarks: Vec::new() })
     }
 
     /// A plugin that is linked into the program, through the same checks as a loaded one, except
@@ -85,7 +87,8 @@ impl Plugin {
         let identity = plugin.note.identity().map_err(|_| EntryError::UnreadableNote)?;
         // SAFETY: a `StaticPlugin` is made by the code that exports the symbol, in this program.
         let entry = unsafe { entry::check_entry(plugin.descriptor, &identity) }?;
-        Ok(Self { identity: PluginIdentity::new(&identity, entry.kind)?, origin: Origin::Linked, entry })
+        let identity = PluginIdentity::new(&identity, entry.kind)?;
+        Ok(Self { identity, origin: Origin::Linked, entry, remarks: Vec::new() })
     }
 
     /// Who it is.
@@ -122,6 +125,15 @@ impl Plugin {
         // SAFETY: the facts and the sink live during the call; the function is the plugin's own.
         let status = host.lend(|facts| unsafe { accept(facts, sink) });
         reason.into_result(status)
+    }
+
+    /// What the judge found odd although it does not prevent loading; sentences for people.
+    pub fn remarks(&self) -> &[String] {
+        &self.remarks
+    }
+
+    pub(crate) fn with_remarks(self, remarks: Vec<String>) -> Self {
+        Self { remarks, ..self }
     }
 
     pub(crate) fn entry(&self) -> &Entry {

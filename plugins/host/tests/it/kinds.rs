@@ -107,7 +107,9 @@ fn resolvers_find_upstreams_and_hear_of_failures() {
     assert_eq!(resolver.resolve("later.test", None).unwrap_err().code(), "call.unavailable");
     let woken = Arc::new(AtomicUsize::new(0));
     let wake = Arc::clone(&woken);
-    let wake: plugin_host::Wake = Box::new(move || drop(wake.fetch_add(1, Ordering::SeqCst)));
+    let wake: plugin_host::Wake = Box::new(move || {
+        wake.fetch_add(1, Ordering::SeqCst);
+    });
     assert_eq!(resolver.resolve("later.test", Some(wake)).unwrap(), Resolved::Pending);
     assert_eq!(woken.load(Ordering::SeqCst), 1);
     assert!(matches!(resolver.resolve("later.test", None).unwrap(), Resolved::Upstreams(_)));

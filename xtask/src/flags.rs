@@ -106,6 +106,13 @@ pub(crate) enum ImagesVerb {
         /// Images by name; all if none is given.
         names: Vec<String>,
     },
+    /// Makes images once more from their locked files and compares; exit code 1 when one comes out different.
+    Verify {
+        /// Images by name; all if none is given.
+        names: Vec<String>,
+    },
+    /// Shows what is defined, locked, cached and unpacked.
+    List,
     /// Resolves definitions against the archive as it is now and writes the locks.
     Lock {
         /// Images by name; all if none is given.

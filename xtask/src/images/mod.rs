@@ -16,6 +16,7 @@ mod ensure;
 mod family;
 mod http;
 mod layer;
+mod list;
 mod lock;
 mod mirror;
 mod packages;
@@ -26,6 +27,7 @@ mod steps;
 mod store;
 mod tree;
 mod unpack;
+mod verify;
 mod version;
 mod wheels;
 
@@ -38,8 +40,10 @@ use self::blobs::{Blobs, Sources};
 use self::definition::Definition;
 pub(crate) use self::ensure::{build, ensure, unready};
 use self::http::Client;
+pub(crate) use self::list::list;
 pub(crate) use self::renew::renew;
 use self::store::Store;
+pub(crate) use self::verify::verify;
 use crate::engine::EngineChoice;
 use crate::flags::ImagesVerb;
 use crate::lab::Lab;
@@ -70,6 +74,8 @@ pub(crate) fn run(options: &Options, verb: &ImagesVerb) -> Result<()> {
             }
             Ok(())
         }
+        ImagesVerb::Verify { names } => verify(options, names),
+        ImagesVerb::List => list(options),
         ImagesVerb::Lock { names, keep_packages } => renew(options, names, *keep_packages),
     }
 }

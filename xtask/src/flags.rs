@@ -111,6 +111,13 @@ pub(crate) enum ImagesVerb {
         /// Images by name; all if none is given.
         names: Vec<String>,
     },
+    /// Writes an image as an archive for `docker load` or `podman load`.
+    Export {
+        /// The image.
+        name: String,
+        /// The archive to write.
+        file: PathBuf,
+    },
     /// Shows what is defined, locked, cached and unpacked.
     List,
     /// Resolves definitions against the archive as it is now and writes the locks.

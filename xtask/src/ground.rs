@@ -40,6 +40,7 @@ impl Ground {
             cache: cache.clone(),
             mirror: flags.mirror.clone(),
             snapshot_mirror: flags.snapshot_mirror.clone(),
+            keyring: "/usr/share/keyrings/debian-archive-keyring.gpg".into(),
             engine: flags.engine,
             locked: flags.locked,
         };

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::lab::{Arch, Libc};
 
 /// An image whose root file system lies complete in the cache.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Image {
     /// Its name under `containers/`.
     pub(crate) name: String,

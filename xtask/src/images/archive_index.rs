@@ -11,17 +11,16 @@ use super::definition::{Definition, debian_arch};
 use super::digest;
 use super::http::Client;
 
-const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
-
 /// The text of the indexes that `definition` needs, by Debian architecture.
 pub(super) fn download(
     client: &Client,
     mirror: &str,
+    keyring: &Path,
     definition: &Definition,
 ) -> Result<BTreeMap<String, String>> {
     let suite = format!("{mirror}/dists/{}", definition.suite);
     let release = client.bytes(&format!("{suite}/InRelease"))?;
-    check_signature(&release, &definition.suite)?;
+    check_signature(&release, keyring, &definition.suite)?;
     let release = String::from_utf8(release).context("InRelease is not text")?;
     let sums = sha256_sums(&release);
     let mut texts = BTreeMap::new();
@@ -74,26 +73,29 @@ fn sha256_sums(release: &str) -> BTreeMap<&str, &str> {
 
 /// Checks the signature with the machine's Debian keyring. Where there is no `gpgv` or no keyring this is said and not
 /// refused: what a lock pins from then on are its own sums, and the difference to the old lock is there to be reviewed.
-fn check_signature(release: &[u8], suite: &str) -> Result<()> {
-    if !Path::new(KEYRING).is_file() {
+fn check_signature(release: &[u8], keyring: &Path, suite: &str) -> Result<()> {
+    let shown = keyring.display();
+    if !keyring.is_file() {
         eprintln!(
-            "note: the signature of suite {suite} is not checked, for want of {KEYRING} (package debian-archive-keyring)"
+            "note: the signature of suite {suite} is not checked, for want of {shown} (package debian-archive-keyring)"
         );
         return Ok(());
     }
     let mut file = tempfile::NamedTempFile::new()?;
     file.write_all(release)?;
-    let output = match Command::new("gpgv").args(["--quiet", "--keyring", KEYRING]).arg(file.path()).output()
-    {
-        Ok(output) => output,
-        Err(_) => {
-            eprintln!("note: the signature of suite {suite} is not checked, for want of gpgv (package gpgv)");
-            return Ok(());
-        }
-    };
+    let output =
+        match Command::new("gpgv").args(["--quiet", "--keyring"]).arg(keyring).arg(file.path()).output() {
+            Ok(output) => output,
+            Err(_) => {
+                eprintln!(
+                    "note: the signature of suite {suite} is not checked, for want of gpgv (package gpgv)"
+                );
+                return Ok(());
+            }
+        };
     if !output.status.success() {
         bail!(
-            "the signature of suite {suite} is not Debian's ({}): {}; use another mirror, or renew {KEYRING}",
+            "the signature of suite {suite} is not Debian's ({}): {}; use another mirror, or renew {shown}",
             output.status,
             String::from_utf8_lossy(&output.stderr).trim()
         );

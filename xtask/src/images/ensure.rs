@@ -30,7 +30,7 @@ pub(crate) fn build(options: &Options, names: &[String]) -> Result<Vec<Image>> {
     select(options, names)?.iter().map(|definition| ensure_definition(&workshop, definition)).collect()
 }
 
-fn ensure_definition(workshop: &Workshop<'_>, definition: &Definition) -> Result<Image> {
+pub(super) fn ensure_definition(workshop: &Workshop<'_>, definition: &Definition) -> Result<Image> {
     let lock = Lock::read(definition)?;
     if let Some(image) = ready(workshop, definition, &lock)? {
         return Ok(image);

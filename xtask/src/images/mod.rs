@@ -25,6 +25,8 @@ mod renew;
 mod resolve;
 mod steps;
 mod store;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod unpack;
 mod verify;
@@ -35,7 +37,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-pub(crate) use self::archive::write_archive;
+pub(crate) use self::archive::{export, write_archive};
 use self::blobs::{Blobs, Sources};
 use self::definition::Definition;
 pub(crate) use self::ensure::{build, ensure, unready};
@@ -59,6 +61,8 @@ pub(crate) struct Options {
     pub(crate) mirror: Option<String>,
     /// Where packages that have left the mirror are found.
     pub(crate) snapshot_mirror: Option<String>,
+    /// Debian's public keys; signatures are checked with them when locks are made.
+    pub(crate) keyring: PathBuf,
     /// What runs the steps of images that have some.
     pub(crate) engine: EngineChoice,
     /// Whether packages that are nowhere to be had are an error, rather than resolved anew for this run.
@@ -75,6 +79,7 @@ pub(crate) fn run(options: &Options, verb: &ImagesVerb) -> Result<()> {
             Ok(())
         }
         ImagesVerb::Verify { names } => verify(options, names),
+        ImagesVerb::Export { name, file } => export(options, name, file),
         ImagesVerb::List => list(options),
         ImagesVerb::Lock { names, keep_packages } => renew(options, names, *keep_packages),
     }

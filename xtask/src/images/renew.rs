@@ -18,17 +18,23 @@ use super::{Options, Workshop, select};
 pub(crate) fn renew(options: &Options, names: &[String], keep_packages: bool) -> Result<()> {
     let workshop = Workshop::open(options)?;
     for definition in select(options, names)? {
-        let text = std::fs::read_to_string(definition.lock_path()).ok();
-        let old = text.and_then(|text| Lock::parse(&text).ok());
-        let packages = match (&old, keep_packages) {
-            (Some(old), true) => kept(&definition, old)?,
-            (None, true) => bail!("image {} has no lock whose packages could be kept", definition.name),
-            (_, false) => resolve_now(&workshop, &definition)?,
-        };
-        let new = lock_of(&workshop, &definition, packages)?;
-        print_difference(&definition, old.as_ref(), &new);
-        new.write(&definition.lock_path())?;
+        renew_one(&workshop, &definition, keep_packages)?;
     }
+    Ok(())
+}
+
+/// Renews one lock.
+pub(super) fn renew_one(workshop: &Workshop<'_>, definition: &Definition, keep_packages: bool) -> Result<()> {
+    let text = std::fs::read_to_string(definition.lock_path()).ok();
+    let old = text.and_then(|text| Lock::parse(&text).ok());
+    let packages = match (&old, keep_packages) {
+        (Some(old), true) => kept(definition, old)?,
+        (None, true) => bail!("image {} has no lock whose packages could be kept", definition.name),
+        (_, false) => resolve_now(workshop, definition)?,
+    };
+    let new = lock_of(workshop, definition, packages)?;
+    print_difference(definition, old.as_ref(), &new);
+    new.write(&definition.lock_path())?;
     Ok(())
 }
 
@@ -36,7 +42,7 @@ pub(crate) fn renew(options: &Options, names: &[String], keep_packages: bool) ->
 pub(super) fn resolve_now(workshop: &Workshop<'_>, definition: &Definition) -> Result<Vec<LockedPackage>> {
     let sources = workshop.sources()?;
     let mirror = sources.mirrors.first().context("there is a mirror")?;
-    let texts = archive_index::download(&sources.client, mirror, definition)
+    let texts = archive_index::download(&sources.client, mirror, &workshop.options.keyring, definition)
         .with_context(|| format!("image {} cannot be resolved", definition.name))?;
     let mut by_arch = BTreeMap::new();
     for (arch, text) in &texts {

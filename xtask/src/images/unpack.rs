@@ -258,3 +258,105 @@ fn same_content(path: &Path, content: &mut dyn Read) -> Result<bool> {
     content.read_to_end(&mut theirs)?;
     Ok(ours == theirs)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::images::tests::{Member, deb};
+
+    const ALL: Rules<'_> = Rules { only: &[], drop: &[], keep: &[] };
+
+    /// Unpacks one package after the other into one root; build-only where the flag says so.
+    fn unpack(root: &Path, debs: &[(&[Member<'_>], bool)]) -> Result<Unpacker> {
+        let mut unpacker = Unpacker::new(root);
+        for (members, build_only) in debs {
+            let file = tempfile::NamedTempFile::new()?;
+            fs::write(file.path(), deb(members))?;
+            unpacker.package(file.path(), &ALL, *build_only)?;
+        }
+        Ok(unpacker)
+    }
+
+    fn refused(members: &[Member<'_>]) -> String {
+        let root = tempfile::tempdir().unwrap();
+        let Err(error) = unpack(root.path(), &[(members, false)]) else { panic!("{members:?} was unpacked") };
+        format!("{error:#}")
+    }
+
+    #[test]
+    fn nothing_is_written_outside_the_root() {
+        assert!(refused(&[Member::File("../evil", 0o644, "x")]).contains("leads out"));
+        assert!(refused(&[Member::File("/evil", 0o644, "x")]).contains("leads out"));
+        let climb = [Member::Link("x", "../../.."), Member::File("x/evil", 0o644, "x")];
+        assert!(refused(&climb).contains("leads out"));
+        assert!(refused(&[Member::HardLink("x", "../../etc/passwd")]).contains("leads out"));
+        assert!(refused(&[Member::HardLink("x", "etc/passwd")]).contains("not unpacked"));
+    }
+
+    #[test]
+    fn absolute_links_are_followed_inside_the_root() {
+        let root = tempfile::tempdir().unwrap();
+        let members = [Member::Link("x", "/deep/er"), Member::File("x/file", 0o644, "text")];
+        unpack(root.path(), &[(&members, false)]).unwrap();
+        assert_eq!(fs::read_to_string(root.path().join("deep/er/file")).unwrap(), "text");
+        assert!(!Path::new("/deep/er/file").exists());
+    }
+
+    #[test]
+    fn a_path_of_two_packages_must_have_the_same_content() {
+        let root = tempfile::tempdir().unwrap();
+        let first: &[Member<'_>] = &[Member::File("a", 0o644, "x")];
+        unpack(root.path(), &[(first, false), (first, false)]).unwrap();
+        let root = tempfile::tempdir().unwrap();
+        let other: &[Member<'_>] = &[Member::File("a", 0o644, "y")];
+        let Err(error) = unpack(root.path(), &[(first, false), (other, false)]) else {
+            panic!("both were taken")
+        };
+        assert!(error.to_string().contains("in another package too"), "{error}");
+    }
+
+    #[test]
+    fn build_only_files_go_and_their_hard_links_stay() {
+        let root = tempfile::tempdir().unwrap();
+        let kept: &[Member<'_>] = &[Member::Folder("usr", 0o755), Member::File("usr/kept", 0o644, "k")];
+        let gone: &[Member<'_>] = &[
+            Member::Folder("usr", 0o755),
+            Member::Folder("usr/src", 0o555),
+            Member::File("usr/src/a", 0o644, "a"),
+            Member::HardLink("usr/src/b", "usr/src/a"),
+        ];
+        let mut unpacker = unpack(root.path(), &[(kept, false), (gone, true)]).unwrap();
+        assert!(root.path().join("usr/src/b").exists());
+        unpacker.drop_build_only().unwrap();
+        let tree = unpacker.finish(&[]).unwrap();
+        assert_eq!(tree.entries.into_keys().collect::<Vec<_>>(), ["usr", "usr/kept"]);
+        assert!(!root.path().join("usr/src").exists());
+    }
+
+    #[test]
+    fn modes_and_times_are_those_of_the_package_under_any_umask() {
+        use std::os::unix::fs::MetadataExt as _;
+        let members: &[Member<'_>] = &[
+            Member::Folder("tmp", 0o1777),
+            Member::Folder("locked", 0o555),
+            Member::File("locked/tool", 0o4755, "x"),
+            Member::Link("link", "tmp"),
+        ];
+        let mut digests = Vec::new();
+        for umask in [0o077, 0o000, 0o022] {
+            let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask));
+            let root = tempfile::tempdir().unwrap();
+            let tree = unpack(root.path(), &[(members, false)]).unwrap().finish(&[]).unwrap();
+            rustix::process::umask(before);
+            let seen = |path: &str| root.path().join(path).symlink_metadata().unwrap();
+            assert_eq!(seen("tmp").mode() & 0o7777, 0o1777);
+            assert_eq!(seen("locked").mode() & 0o7777, 0o555);
+            assert_eq!(seen("locked/tool").mode() & 0o7777, 0o4755);
+            for path in ["tmp", "locked", "locked/tool", "link"] {
+                assert_eq!(seen(path).mtime(), MODIFIED as i64, "{path}");
+            }
+            digests.push(crate::images::layer::measure(root.path(), tree, String::new()).unwrap().diff_id);
+        }
+        assert!(digests.windows(2).all(|pair| pair[0] == pair[1]), "{digests:?}");
+    }
+}

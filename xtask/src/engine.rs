@@ -18,7 +18,7 @@ use crate::image::Image;
 use crate::lab::Arch;
 
 use container::{Container, Program};
-pub(crate) use interrupt::{give_way_to_interrupt, handle_interrupts};
+pub(crate) use interrupt::{give_way_to_interrupt, handle_interrupts, kill_on_interrupt};
 pub(crate) use sandbox::{Sandbox, run_if_reexecuted};
 
 /// Runs programs inside images.

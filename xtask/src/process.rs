@@ -4,6 +4,8 @@ use std::process::{Command, ExitStatus, Output, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use crate::engine;
+
 /// Lines of a failed child's output that are shown.
 const SHOWN_LINES: usize = 30;
 
@@ -12,11 +14,15 @@ const SHOWN_LINES: usize = 30;
 /// # Errors
 /// It cannot be started, or ends with anything but 0.
 pub(crate) fn run(command: &mut Command) -> Result<Vec<u8>> {
-    let output: Output = command
+    let child = command
         .stdin(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .output()
+        .spawn()
         .with_context(|| format!("cannot start `{}`", line(command)))?;
+    let _guard = engine::kill_on_interrupt(&child);
+    let output: Output =
+        child.wait_with_output().with_context(|| format!("cannot wait for `{}`", line(command)))?;
     if !output.status.success() {
         bail!("{}", describe(command, output.status, &output.stdout, &output.stderr));
     }
@@ -25,8 +31,10 @@ pub(crate) fn run(command: &mut Command) -> Result<Vec<u8>> {
 
 /// Runs `command` with this terminal, for checks whose output the user reads as it comes.
 pub(crate) fn run_shown(command: &mut Command) -> Result<()> {
-    let status =
-        command.stdin(Stdio::null()).status().with_context(|| format!("cannot start `{}`", line(command)))?;
+    let mut child =
+        command.stdin(Stdio::null()).spawn().with_context(|| format!("cannot start `{}`", line(command)))?;
+    let _guard = engine::kill_on_interrupt(&child);
+    let status = child.wait().with_context(|| format!("cannot wait for `{}`", line(command)))?;
     if !status.success() {
         bail!("`{}` ended with {status}", line(command));
     }

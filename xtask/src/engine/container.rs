@@ -20,7 +20,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use self::cli::Cli;
 pub(crate) use self::cli::Program;
 use self::facts::Facts;
-use super::interrupt::{interrupted, on_interrupt};
+use super::interrupt::{interrupted, kill_on_interrupt, on_interrupt};
 use super::{Engine, Exit, Finished, Job, Unavailable, emulation, is_native, output};
 use crate::image::Image;
 use crate::lab::Arch;
@@ -66,8 +66,7 @@ impl Container {
             if let Ok(owner) = self.cli.run(["inspect", "--format", &format, id])
                 && owner_is_gone(owner.trim())
             {
-                // Whoever else removes it at the same time is welcome.
-                let _ = self.cli.run(["rm", "--force", id]);
+                self.cli.remove(id);
             }
         }
     }
@@ -139,10 +138,7 @@ impl Container {
         start.stdin(if job.stdin.is_empty() { Stdio::null() } else { Stdio::piped() });
         let mut child = start.spawn().with_context(|| format!("cannot start {}", self.cli.name()))?;
         let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?;
-        let interrupt = pidfd.try_clone()?;
-        let guard = on_interrupt(move || {
-            let _ = pidfd_send_signal(interrupt, Signal::KILL);
-        });
+        let guard = kill_on_interrupt(&child);
         let stop = || {
             let _ = pidfd_send_signal(&pidfd, Signal::KILL);
         };
@@ -220,7 +216,7 @@ impl Engine for Container {
         let _guard = on_interrupt(|| {});
         let finished = self.create(&name, job).and_then(|()| self.start(&name, job));
         // Also what was only half created, or was to be killed.
-        let _ = self.cli.run(["rm", "--force", "--volumes", &name]);
+        self.cli.remove(&name);
         finished.with_context(what)
     }
 }

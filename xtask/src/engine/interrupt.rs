@@ -1,12 +1,13 @@
 //! Ctrl-C: everything that was started is stopped, everything half-made is removed, and xtask ends with 130.
 
 use std::collections::BTreeMap;
-use std::process;
+use std::process::{self, Child};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -59,6 +60,17 @@ pub(crate) fn on_interrupt(stop: impl FnOnce() + Send + 'static) -> Guard {
         work.running.insert(id, Some(Box::new(stop)));
     }
     Guard(id)
+}
+
+/// Kills `child` at an interrupt. The guard must be dropped soon after the child was waited for.
+pub(crate) fn kill_on_interrupt(child: &Child) -> Guard {
+    // By descriptor, since the number may have gone to another process by then.
+    let pidfd = pidfd_open(Pid::from_child(child), PidfdFlags::empty());
+    on_interrupt(move || {
+        if let Ok(pidfd) = pidfd {
+            let _ = pidfd_send_signal(pidfd, Signal::KILL);
+        }
+    })
 }
 
 /// Returns at once, unless an interrupt is on its way: then it alone ends this process. `main` calls it before it

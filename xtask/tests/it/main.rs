@@ -1,4 +1,5 @@
 //! xtask from the outside: the built binary, as a user runs it.
 
+mod container;
 mod sandbox;
 mod tool;

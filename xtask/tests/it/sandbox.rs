@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Output, Stdio};
 use std::time::Instant;
@@ -142,10 +143,37 @@ fn root_passes_through_the_private_folder_of_a_user() {
         skip::<()>("needs root");
         return;
     }
-    use std::os::unix::fs::{PermissionsExt, chown};
     fs::set_permissions(lab.path(), fs::Permissions::from_mode(0o700)).unwrap();
     chown(lab.path(), Some(NOBODY), Some(NOBODY)).unwrap();
     check(&lab.exec(&[], &["exit", "5"]), 5, "");
+}
+
+#[test]
+fn a_sandbox_brings_its_own_emulator() {
+    let Some(lab) = Lab::new() else { return };
+    // The start of an aarch64 executable (ELF header, e_machine 183), which is all that the kernel looks at.
+    let mut header = *b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\xb7\0\x01\0\0\0";
+    fs::write(lab.rootfs().join("arm"), header).unwrap();
+    header[18] = 0xf3;
+    fs::write(lab.rootfs().join("riscv"), header).unwrap();
+    let emulator = lab.path().join("emulator");
+    fs::copy(lab.rootfs().join("tool"), &emulator).unwrap();
+    let run = |program: &str| {
+        let path = lab.rootfs().join(program.trim_start_matches('/'));
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut command = Command::new(lab.xtask());
+        command.args(["exec", "--arch", "aarch64", "--rootfs"]).arg(lab.rootfs());
+        command.arg("--emulator").arg(&emulator).args(["--", program, "argument"]).output().unwrap()
+    };
+    let output = run("/arm");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    if stderr.contains("programs do not run here") || cfg!(target_arch = "aarch64") {
+        skip::<()>(&stderr);
+        return;
+    }
+    // The emulator is the tool, which takes the path of what it shall emulate for a verb.
+    assert!(output.status.code() == Some(64) && stderr == "unknown verb /arm\n", "{stderr}");
+    check_error(&run("/riscv"), &["cannot start /riscv", "Exec format error"]);
 }
 
 #[test]

@@ -60,6 +60,17 @@ impl Cli {
         command
     }
 
+    /// Removes a container with whatever runs in it. Unlike [`Cli::run`] this goes on during an interrupt.
+    pub(super) fn remove(&self, container: &str) {
+        let mut remove = self.command(["rm", "--force", "--volumes"]);
+        if self.program == Program::Podman {
+            // docker kills at once, podman asks first and waits for ten seconds.
+            remove.arg("--time=0");
+        }
+        // Nothing can be done about a failure; the next run removes what is left.
+        let _ = remove.arg(container).output();
+    }
+
     /// Runs the command to its end and gives its stdout.
     pub(super) fn run(&self, words: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<String> {
         let output = process::run(&mut self.command(words))?;

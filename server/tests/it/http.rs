@@ -1,0 +1,85 @@
+//! What clients get.
+
+use reqwest::Method;
+use reqwest::blocking::Client;
+
+use crate::lab::Lab;
+
+#[test]
+fn ip_answers_the_callers_address() {
+    let lab = Lab::new().ip("ip.so");
+    let server = lab.serve(&[]);
+    let response = reqwest::blocking::get(server.url("/ip")).unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["content-type"], "application/json");
+    assert_eq!(response.text().unwrap(), r#"{"ip": "127.0.0.1"}"#);
+}
+
+#[test]
+fn methods_and_paths_that_nobody_takes_are_refused() {
+    let lab =
+        Lab::new().ip("ip.so").handler("post.so", &["NAME=\"post\"", "METHOD=\"POST\"", "ROUTE=\"/post\""]);
+    let server = lab.serve(&[]);
+    let cases = [
+        (Method::GET, "/ip", 200, None),
+        (Method::HEAD, "/ip", 200, None),
+        (Method::POST, "/ip", 405, Some("GET, HEAD")),
+        (Method::OPTIONS, "/ip", 405, Some("GET, HEAD")),
+        (Method::from_bytes(b"BREW").unwrap(), "/ip", 405, Some("GET, HEAD")),
+        (Method::POST, "/post", 200, None),
+        (Method::HEAD, "/post", 405, Some("POST")),
+        (Method::GET, "/", 404, None),
+        (Method::GET, "/ip/", 404, None),
+        (Method::GET, "/ip?query=1", 200, None),
+        (Method::GET, "/%69p", 404, None),
+        (Method::HEAD, "/nothing", 404, None),
+    ];
+    let client = Client::new();
+    for (method, path, status, allow) in cases {
+        let response = client.request(method.clone(), server.url(path)).send().unwrap();
+        assert_eq!(response.status(), status, "{method} {path}");
+        let found = response.headers().get("allow").map(|value| value.to_str().unwrap().to_owned());
+        assert_eq!(found.as_deref(), allow, "{method} {path}");
+    }
+}
+
+#[test]
+fn head_has_the_fields_of_get_and_no_body() {
+    let lab = Lab::new().ip("ip.so");
+    let server = lab.serve(&[]);
+    let answer = server.exchange(b"HEAD /ip HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(answer.contains("\r\ncontent-length: 19\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+}
+
+#[test]
+fn a_connection_serves_pipelined_requests_in_order() {
+    let lab = Lab::new().ip("ip.so").handler("a.so", &["ROUTE=\"/a\"", "ANSWER=\"from a\""]);
+    let server = lab.serve(&["--threads", "1"]);
+    let answer = server.exchange(
+        b"GET /ip HTTP/1.1\r\nhost: x\r\n\r\nGET /a HTTP/1.1\r\nhost: x\r\n\r\nGET /no HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+    );
+    let places: Vec<_> = ["\"127.0.0.1\"", "from a", "404"].map(|text| answer.find(text).unwrap()).into();
+    assert!(places.is_sorted(), "{answer}");
+}
+
+#[test]
+fn a_route_with_a_slash_at_its_end_takes_what_lies_below() {
+    let echo_path = "WORK=return response->write_body(response->context, dynlab_bytes(request->path.ptr, request->path.len));";
+    let lab = Lab::new().handler("files.so", &["ROUTE=\"/files/\"", echo_path]);
+    let server = lab.serve(&[]);
+    let response = reqwest::blocking::get(server.url("/files/a%20b/c?d")).unwrap();
+    assert_eq!(response.text().unwrap(), "/files/a%20b/c");
+}
+
+#[test]
+fn malformed_requests_are_answered_400() {
+    let lab = Lab::new().ip("ip.so");
+    let server = lab.serve(&[]);
+    for request in ["nonsense\r\n\r\n", "GET /ip HTTP/1.1\r\nbad header\r\n\r\n", "GET /ip HTTP/9.9\r\n\r\n"]
+    {
+        let answer = server.exchange(request.as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{request:?}: {answer}");
+    }
+}

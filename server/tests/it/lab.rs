@@ -1,0 +1,206 @@
+//! A plugin root in a fresh folder, and servers on it.
+
+use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// How long anything may take that is not itself a matter of time: far more than a busy machine needs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A plugin root.
+pub(crate) struct Lab {
+    folder: tempfile::TempDir,
+}
+
+impl Lab {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("handlers")).unwrap();
+        Self { folder }
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
+        self.folder.path().join("handlers").join(file)
+    }
+
+    /// The `ip` handler.
+    pub(crate) fn ip(self, file: &str) -> Self {
+        fs::copy(ip_handler(), self.path(file)).unwrap();
+        set_mode(&self.path(file), 0o644);
+        self
+    }
+
+    /// A handler in C with these macros; see its source.
+    pub(crate) fn handler(self, file: &str, macros: &[&str]) -> Self {
+        self.compile(file, "plugins/host/tests/it/plugins/handler.c", macros)
+    }
+
+    /// One of the deliberately bad plugins.
+    pub(crate) fn fixture(self, name: &str) -> Self {
+        self.compile(&format!("{name}.so"), &format!("plugins/fixtures/{name}.c"), &[])
+    }
+
+    fn compile(self, file: &str, source: &str, macros: &[&str]) -> Self {
+        let mut command = Command::new("cc");
+        command
+            .args(["-std=gnu11", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Werror"])
+            .arg("-I")
+            .arg(repository().join("plugins/abi/include"))
+            .args(macros.iter().map(|definition| format!("-D{definition}")))
+            .arg("-o")
+            .arg(self.path(file))
+            .arg(repository().join(source));
+        run(&mut command);
+        set_mode(&self.path(file), 0o644);
+        self
+    }
+
+    /// Starts a server on this root and waits until it listens.
+    pub(crate) fn serve(&self, flags: &[&str]) -> Server {
+        Server::start(server().arg("--plugin-root").arg(self.root()).args(["--port", "0"]).args(flags))
+    }
+}
+
+/// The program under test, with an environment that says nothing to it.
+pub(crate) fn server() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dyn-server"));
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command
+}
+
+pub(crate) fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn ip_handler() -> PathBuf {
+    static TARGET: OnceLock<PathBuf> = OnceLock::new();
+    let target = TARGET.get_or_init(|| {
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugins");
+        let mut command = Command::new(env!("CARGO"));
+        command
+            .current_dir(repository())
+            .args(["build", "--locked", "--package", "ip-handler", "--target-dir"])
+            .arg(&target);
+        run(&mut command);
+        target
+    });
+    target.join("debug/libip_handler.so")
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?} ended with {}:\n{stderr}", output.status);
+}
+
+/// A running server. Killed when dropped.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    lines: Receiver<String>,
+    log: Vec<String>,
+}
+
+impl Server {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut server = Self { child, address: unknown, lines, log: Vec::new() };
+        let line = server.wait_for_log("msg=listening");
+        let address = line.split(' ').find_map(|word| word.strip_prefix("address=")).unwrap();
+        server.address = address.parse().unwrap();
+        server
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// The first log line, new or old, that contains `text`.
+    pub(crate) fn wait_for_log(&mut self, text: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(line) = self.log.iter().find(|line| line.contains(text)) {
+                return line.clone();
+            }
+            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => self.log.push(line),
+                Err(reason) => panic!("no line with {text:?} ({reason}) in:\n{}", self.log.join("\n")),
+            }
+        }
+    }
+
+    pub(crate) fn connect(&self) -> TcpStream {
+        connect(self.address)
+    }
+
+    /// Sends raw bytes, and gives all that comes until the server closes.
+    pub(crate) fn exchange(&self, bytes: &[u8]) -> String {
+        exchange(self.address, bytes)
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits for the end; gives the status and the whole log.
+    pub(crate) fn wait(mut self) -> (ExitStatus, String) {
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => self.log.push(line),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("still running:\n{}", self.log.join("\n")),
+            }
+        }
+        (self.child.wait().unwrap(), self.log.join("\n"))
+    }
+}
+
+/// See [`Server::exchange`].
+pub(crate) fn exchange(address: SocketAddr, bytes: &[u8]) -> String {
+    let mut stream = connect(address);
+    stream.write_all(bytes).unwrap();
+    let mut answer = Vec::new();
+    // A reset after the answer is as good as a close.
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,8 @@
+//! Drives the real `dyn-server` over real sockets, with plugins built from source when the tests run.
+
+mod http;
+mod lab;
+mod limits;
+mod plugins;
+mod starting;
+mod stopping;

@@ -1,0 +1,134 @@
+//! Good plugins beside bad ones.
+
+use std::fs;
+
+use reqwest::blocking::get;
+
+use crate::lab::{Lab, set_mode};
+
+#[test]
+fn bad_plugins_are_logged_with_their_code_and_harm_nobody() {
+    let lab = Lab::new()
+        .ip("ip.so")
+        .fixture("abi-major-2")
+        .fixture("abi-minor-newer")
+        .fixture("garbled-note")
+        .fixture("no-entry")
+        .fixture("no-note")
+        .fixture("undefined-symbol")
+        .fixture("unknown-kind")
+        .handler("declines.so", &["NAME=\"declines\"", r#"ACCEPT=dynlab_put(reason, "too old"); return 2;"#])
+        .handler("method.so", &["NAME=\"method\"", "METHOD=\"get it\""])
+        .handler("writable.so", &["NAME=\"writable\""]);
+    let ip = fs::read(lab.path("ip.so")).unwrap();
+    fs::write(lab.path("truncated.so"), &ip[..5_000]).unwrap();
+    fs::write(lab.path("text.so"), "#!/bin/sh\necho this is no plugin, and it is long enough to show it\n")
+        .unwrap();
+    fs::write(lab.path(".half-copied.so"), &ip[..100]).unwrap();
+    fs::write(lab.path("README"), "not a plugin and not named like one").unwrap();
+    set_mode(&lab.path("writable.so"), 0o666);
+    std::os::unix::fs::symlink("ip.so", lab.path("link.so")).unwrap();
+
+    let mut server = lab.serve(&[]);
+    let cases = [
+        ("abi-major-2", "abi.major"),
+        ("abi-minor-newer", "abi.minor"),
+        ("garbled-note", "note.garbled"),
+        ("no-entry", "entry.missing"),
+        ("no-note", "note.missing"),
+        ("undefined-symbol", "symbol.undefined"),
+        ("unknown-kind", "abi.kind"),
+        ("declines", "accept.declined"),
+        ("method", "descriptor.malformed"),
+        ("writable", "file.mode"),
+        ("truncated", "elf.truncated"),
+        ("text", "elf.not-elf"),
+        ("link", "file.type"),
+    ];
+    for (name, code) in cases {
+        let line = server.wait_for_log(&format!("handlers/{name}.so code="));
+        assert!(line.contains(&format!(" code={code} reason=")), "{line}");
+        assert!(line.contains("level=error msg=\"plugin refused\""), "{line}");
+    }
+    assert!(server.wait_for_log("declines.so").contains("too old"));
+    assert_eq!(get(server.url("/ip")).unwrap().status(), 200);
+    drop(server.connect());
+    server.signal(rustix::process::Signal::TERM);
+    let (_, log) = server.wait();
+    assert!(!log.contains("half-copied") && !log.contains("README"), "{log}");
+}
+
+#[test]
+fn a_route_belongs_to_the_first_plugin_by_name() {
+    let lab = Lab::new()
+        .handler("1.so", &["NAME=\"beta\"", "ROUTE=\"/x\"", "ANSWER=\"beta\""])
+        .handler("2.so", &["NAME=\"alpha\"", "ROUTE=\"/x\"", "ANSWER=\"alpha\""]);
+    let mut server = lab.serve(&[]);
+    let line = server.wait_for_log("code=route.taken");
+    assert!(line.contains("plugin=beta") && line.contains("alpha 1.0.0 has this route already"), "{line}");
+    assert_eq!(get(server.url("/x")).unwrap().text().unwrap(), "alpha");
+}
+
+#[test]
+fn the_same_plugin_under_two_names_is_served_once() {
+    let lab = Lab::new().ip("ip.so").ip("ip-copy.so");
+    let mut server = lab.serve(&[]);
+    let line = server.wait_for_log("code=plugin.duplicate");
+    assert!(line.contains("handlers/ip.so") && line.contains("another file is ip "), "{line}");
+    assert_eq!(get(server.url("/ip")).unwrap().status(), 200);
+}
+
+#[test]
+fn the_newest_version_answers_until_it_panics_too_often() {
+    let panics = "WORK=if (request->query.len) return DYNLAB_STATUS_PANICKED;";
+    let lab =
+        Lab::new().handler("a.so", &["VERSION=\"1.10.0\"", panics]).handler("b.so", &["VERSION=\"1.9.0\""]);
+    let mut server = lab.serve(&[]);
+    let answer = |path: &str| get(server.url(path)).unwrap().text().unwrap();
+    assert_eq!(answer("/handler"), "1.10.0");
+    for _ in 0..5 {
+        assert_eq!(answer("/handler?panic"), "Internal Server Error\n");
+    }
+    assert_eq!(answer("/handler?panic"), "1.9.0");
+    let line = server.wait_for_log("quarantined");
+    assert!(line.contains("plugin=handler version=1.10.0 panics=5"), "{line}");
+    server.wait_for_log("msg=activated plugin=handler version=1.9.0 instead_of=1.10.0");
+}
+
+#[test]
+fn a_failing_handler_gives_500_for_that_request_and_tells_only_the_log() {
+    let fails = r#"WORK=dynlab_put(error, "the secret is 42"); if (request->query.len) return DYNLAB_STATUS_PANICKED;"#;
+    let lab = Lab::new().handler("a.so", &[fails]);
+    let mut server = lab.serve(&[]);
+    let response = get(server.url("/handler?x")).unwrap();
+    assert_eq!(response.status(), 500);
+    assert_eq!(response.text().unwrap(), "Internal Server Error\n");
+    let line = server.wait_for_log("code=call.panicked");
+    assert!(line.contains("the secret is 42") && line.contains("path=/handler"), "{line}");
+    assert_eq!(get(server.url("/handler")).unwrap().text().unwrap(), "1.0.0");
+}
+
+#[test]
+fn responses_that_http_forbids_are_500() {
+    let splits =
+        r#"WORK=response->add_header(response->context, dynlab_text("x"), dynlab_bytes("1\r\ny: 2", 7));"#;
+    let lab = Lab::new().handler("a.so", &[splits]);
+    let mut server = lab.serve(&[]);
+    assert_eq!(get(server.url("/handler")).unwrap().status(), 500);
+    server.wait_for_log("code=call.invalid-argument");
+}
+
+#[test]
+fn only_plugins_on_the_allow_list_are_loaded() {
+    let lab = Lab::new().ip("ip.so").handler("a.so", &[]);
+    let list = lab.root().join("allowed");
+    fs::write(&list, sha256sum(&lab.path("a.so"))).unwrap();
+    let mut server = lab.serve(&["--allow-list", list.to_str().unwrap()]);
+    server.wait_for_log("handlers/ip.so code=file.not-allowed");
+    assert_eq!(get(server.url("/handler")).unwrap().status(), 200);
+    assert_eq!(get(server.url("/ip")).unwrap().status(), 404);
+}
+
+fn sha256sum(file: &std::path::Path) -> Vec<u8> {
+    std::process::Command::new("sha256sum").arg(file).output().unwrap().stdout
+}

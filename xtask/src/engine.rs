@@ -25,7 +25,7 @@ pub(crate) use sandbox::{Sandbox, run_if_reexecuted};
 ///
 /// Every engine gives a program the same surroundings: no network but a loopback interface, the image as a read-only
 /// root, fresh `/tmp` and `/dev/shm`, `/proc`, a minimal `/dev`, process 1 that reaps orphans, no capabilities, and
-/// exactly the environment of the job.
+/// exactly the environment of the job; only that docker and podman add HOME where the job has none, and podman HOSTNAME.
 pub(crate) trait Engine: Send + Sync {
     /// The name that `--engine` takes.
     fn name(&self) -> &'static str;

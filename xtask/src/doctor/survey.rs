@@ -44,7 +44,11 @@ pub(super) fn sandbox_emulates() -> bool {
 }
 
 fn compiler() -> Check {
-    let versions: Vec<_> = ["cargo", "rustc"].into_iter().filter_map(version).collect();
+    // cargo tells what it starts which cargo and compiler are meant.
+    let named =
+        |variable: &str, otherwise: &str| std::env::var(variable).unwrap_or_else(|_| otherwise.into());
+    let programs = [named("CARGO", "cargo"), named("RUSTC", "rustc")];
+    let versions: Vec<_> = programs.iter().filter_map(|program| version(program)).collect();
     match &versions[..] {
         [cargo, rustc] => Check::ok("rust", format!("{cargo}, {rustc}")),
         _ => {

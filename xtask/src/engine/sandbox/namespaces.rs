@@ -68,54 +68,58 @@ pub(super) fn is_root() -> bool {
 
 /// The sentence for a machine on which `fault` stopped a sandbox.
 pub(super) fn unavailable(fault: &Fault) -> Unavailable {
-    let settings = |name: &str| fs::read_to_string(format!("/proc/sys/{name}")).ok();
+    explain(fault, is_root(), |name| fs::read_to_string(format!("/proc/sys/{name}")).ok())
+}
+
+fn explain(fault: &Fault, root: bool, setting: impl Fn(&str) -> Option<String>) -> Unavailable {
+    let refused = |reason: &str, cure: &str| Unavailable {
+        reason: format!("{reason} ({fault})"),
+        cure: format!("{cure}, or use `--engine docker` or `--engine podman`"),
+    };
+    // AppArmor lets the namespaces be made and then forbids to mount in them.
+    if matches!(fault.step, Step::Namespaces | Step::Mounts)
+        && let Some((reason, cure)) = forbidding_setting(root, setting)
+    {
+        return refused(
+            &format!("user namespaces are not allowed here: {reason}"),
+            &format!("as root: `sysctl -w {cure}`"),
+        );
+    }
     match fault.step {
-        Step::Namespaces => why_no_namespaces(fault, is_root(), settings),
-        Step::Proc => Unavailable {
-            reason: format!(
-                "the sandbox may not mount /proc ({fault}), as in a container whose /proc is masked"
-            ),
-            cure: "run outside of the container, or start it with `--security-opt systempaths=unconfined`, \
-                   or use `--engine docker`"
-                .into(),
-        },
-        Step::Mounts | Step::Emulation | Step::Other => Unavailable {
-            reason: format!("the sandbox does not work here ({fault})"),
-            cure: "`cargo xtask doctor` shows what is missing; or use `--engine docker` or `--engine podman`"
-                .into(),
-        },
+        Step::Namespaces => refused(
+            "user namespaces are not allowed here, and no known setting says so, as under a container's seccomp filter",
+            "run outside of the container, or start it with `--security-opt seccomp=unconfined`",
+        ),
+        Step::Proc => refused(
+            "the sandbox may not mount /proc, as in a container whose own /proc is masked",
+            "run outside of the container, or start it with `--security-opt systempaths=unconfined`",
+        ),
+        Step::Mounts | Step::Emulation | Step::Other => {
+            refused("the sandbox does not work here", "run `cargo xtask doctor` for the whole picture")
+        }
     }
 }
 
-/// Reads the settings that can forbid user namespaces, in the order in which the kernel and distributions apply them.
-fn why_no_namespaces(fault: &Fault, root: bool, setting: impl Fn(&str) -> Option<String>) -> Unavailable {
+/// A setting that forbids user namespaces, and the assignment that allows them, in the order in which the kernel and
+/// distributions apply them.
+fn forbidding_setting(
+    root: bool,
+    setting: impl Fn(&str) -> Option<String>,
+) -> Option<(&'static str, &'static str)> {
     let is = |name: &str, value: &str| setting(name).is_some_and(|text| text.trim() == value);
-    let refused = |reason: &str, cure: &str| Unavailable {
-        reason: format!("user namespaces are not allowed here: {reason} ({fault})"),
-        cure: format!("{cure}, or use `--engine docker` or `--engine podman`"),
-    };
     if is("user/max_user_namespaces", "0") {
-        return refused(
-            "user.max_user_namespaces is 0",
-            "as root: `sysctl -w user.max_user_namespaces=10000`",
-        );
+        return Some(("user.max_user_namespaces is 0", "user.max_user_namespaces=10000"));
     }
     if !root && is("kernel/unprivileged_userns_clone", "0") {
-        return refused(
-            "kernel.unprivileged_userns_clone is 0",
-            "as root: `sysctl -w kernel.unprivileged_userns_clone=1`",
-        );
+        return Some(("kernel.unprivileged_userns_clone is 0", "kernel.unprivileged_userns_clone=1"));
     }
     if !root && is("kernel/apparmor_restrict_unprivileged_userns", "1") {
-        return refused(
+        return Some((
             "AppArmor restricts them (kernel.apparmor_restrict_unprivileged_userns is 1)",
-            "as root: `sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`",
-        );
+            "kernel.apparmor_restrict_unprivileged_userns=0",
+        ));
     }
-    refused(
-        "the kernel refuses and no known setting explains it, as under a container's seccomp filter",
-        "run outside of the container, or start it with `--security-opt seccomp=unconfined`",
-    )
+    None
 }
 
 #[cfg(test)]
@@ -130,29 +134,35 @@ mod tests {
 
     #[test]
     fn each_setting_is_named_with_its_cure() {
-        let fault = Fault { step: Step::Namespaces, text: "cannot make namespaces: EPERM".into() };
+        let apparmor = "kernel/apparmor_restrict_unprivileged_userns";
         let cases = [
-            (true, "user/max_user_namespaces", "0\n", "sysctl -w user.max_user_namespaces="),
             (
+                Step::Namespaces,
+                true,
+                "user/max_user_namespaces",
+                "0\n",
+                "sysctl -w user.max_user_namespaces=",
+            ),
+            (
+                Step::Namespaces,
                 false,
                 "kernel/unprivileged_userns_clone",
                 "0\n",
-                "sysctl -w kernel.unprivileged_userns_clone=1",
+                "unprivileged_userns_clone=1",
             ),
-            (true, "kernel/unprivileged_userns_clone", "0\n", "seccomp=unconfined"),
-            (
-                false,
-                "kernel/apparmor_restrict_unprivileged_userns",
-                "1\n",
-                "apparmor_restrict_unprivileged_userns=0",
-            ),
-            (false, "none", "", "seccomp=unconfined"),
+            (Step::Namespaces, true, "kernel/unprivileged_userns_clone", "0\n", "seccomp=unconfined"),
+            (Step::Namespaces, false, apparmor, "1\n", "apparmor_restrict_unprivileged_userns=0"),
+            (Step::Mounts, false, apparmor, "1\n", "apparmor_restrict_unprivileged_userns=0"),
+            (Step::Mounts, true, apparmor, "1\n", "doctor"),
+            (Step::Proc, false, apparmor, "1\n", "systempaths=unconfined"),
+            (Step::Namespaces, false, "none", "", "seccomp=unconfined"),
         ];
-        for (root, name, value, cure) in cases {
-            let sentence = why_no_namespaces(&fault, root, |asked| (asked == name).then(|| value.to_owned()))
-                .to_string();
+        for (step, root, name, value, cure) in cases {
+            let fault = Fault { step, text: "cannot do it: EPERM".into() };
+            let sentence =
+                explain(&fault, root, |asked| (asked == name).then(|| value.to_owned())).to_string();
             assert!(sentence.contains(cure), "{name}: {sentence}");
-            assert!(sentence.contains("EPERM"), "{sentence}");
+            assert!(sentence.contains("EPERM") && sentence.contains("--engine docker"), "{sentence}");
         }
     }
 }

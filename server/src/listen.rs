@@ -1,17 +1,19 @@
 //! The listening socket and the threads that serve it.
 
+use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 
 use crate::flags::Flags;
@@ -43,7 +45,6 @@ pub(crate) fn serve(
             listener: listener.try_clone().context("cannot share the listening socket")?,
             service: service.clone(),
             slots: Arc::clone(&slots),
-            open: Arc::new(()),
             stop: stop.clone(),
             head_limit: flags.head_limit,
             read_timeout: flags.read_timeout,
@@ -79,34 +80,43 @@ struct Worker {
     service: Service,
     /// One permit for each connection that may still be accepted, by any worker.
     slots: Arc<Semaphore>,
-    /// One more reference for each open connection of this worker.
-    open: Arc<()>,
     stop: Stop,
     head_limit: usize,
     read_timeout: Duration,
     shutdown_deadline: Duration,
 }
 
+/// What a connection's task holds until the connection is closed.
+struct Open {
+    _slot: OwnedSemaphorePermit,
+    _worker: mpsc::Sender<Infallible>,
+}
+
 /// How long to leave the accept queue alone when the process is out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a connection is read from once more after the server was told to stop: a request that was sent
+/// before that is answered, even if nobody has looked at it yet.
+const LAST_CALL: Duration = Duration::from_millis(50);
 
 impl Worker {
     /// Runs until told to stop; gives the number of connections that had to be cut off.
     async fn run(mut self) -> anyhow::Result<usize> {
-        let listener = tokio::net::TcpListener::from_std(self.listener.try_clone()?)
-            .context("cannot register the listening socket")?;
-        let graceful = GracefulShutdown::new();
+        let listener = self.listener.try_clone().and_then(tokio::net::TcpListener::from_std);
+        let listener = listener.context("cannot register the listening socket")?;
+        // Nothing is ever sent; the channel closes when the last connection has.
+        let (open, mut all_closed) = mpsc::channel(1);
         loop {
             let slot = tokio::select! {
                 slot = Arc::clone(&self.slots).acquire_owned() => slot?,
-                _ = self.stop.wait_for(|stop| *stop) => break,
+                () = self.stop.told() => break,
             };
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                _ = self.stop.wait_for(|stop| *stop) => break,
+                () = self.stop.told() => break,
             };
             match accepted {
-                Ok((stream, peer)) => self.spawn(stream, peer, slot, &graceful),
+                Ok((stream, peer)) => self.spawn(stream, peer, Open { _slot: slot, _worker: open.clone() }),
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -117,29 +127,32 @@ impl Worker {
         while let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
             let Ok((stream, peer)) = self.listener.accept() else { break };
             stream.set_nonblocking(true)?;
-            self.spawn(TcpStream::from_std(stream)?, peer, slot, &graceful);
+            self.spawn(TcpStream::from_std(stream)?, peer, Open { _slot: slot, _worker: open.clone() });
         }
-        drop(listener);
-        drop(self.listener);
-        match timeout(self.shutdown_deadline, graceful.shutdown()).await {
-            Ok(()) => Ok(0),
-            Err(_) => Ok(Arc::strong_count(&self.open) - 1),
+        drop((listener, self.listener));
+        let still_open = open.downgrade();
+        drop(open);
+        match timeout(self.shutdown_deadline, all_closed.recv()).await {
+            Ok(_) => Ok(0),
+            Err(_) => Ok(still_open.strong_count()),
         }
     }
 
-    fn spawn(
-        &self,
-        stream: TcpStream,
-        peer: SocketAddr,
-        slot: tokio::sync::OwnedSemaphorePermit,
-        graceful: &GracefulShutdown,
-    ) {
+    /// Serves a connection in a task of its own.
+    fn spawn(&self, stream: TcpStream, peer: SocketAddr, open: Open) {
         // Answers are written whole; waiting to fill a segment only delays the last one.
         let _ = stream.set_nodelay(true);
-        let service = self.service.clone();
+        let (service, stop) = (self.service.clone(), self.stop.clone());
         let answer = service_fn(move |request| {
             let service = service.clone();
-            async move { service.answer(peer, request).await }
+            let stop = stop.clone();
+            async move {
+                let mut response = service.answer(peer, request).await;
+                if stop.is_told() {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(response)
+            }
         });
         // Not `pipeline_flush`: with it hyper 1.12 never sends its own 400 and 431, because the bytes that it
         // could not parse count as a request that follows.
@@ -148,14 +161,28 @@ impl Worker {
             .header_read_timeout(self.read_timeout)
             .max_buf_size(self.head_limit)
             .serve_connection(TokioIo::new(stream), answer);
-        let watched = graceful.watch(connection);
-        let open = Arc::clone(&self.open);
+        let mut stop = self.stop.clone();
         tokio::spawn(async move {
-            if let Err(error) = watched.await {
+            let mut connection = pin!(connection);
+            let ended = tokio::select! {
+                ended = connection.as_mut() => Some(ended),
+                () = stop.told() => None,
+            };
+            let ended = match ended {
+                Some(ended) => ended,
+                None => match timeout(LAST_CALL, connection.as_mut()).await {
+                    Ok(ended) => ended,
+                    Err(_) => {
+                        connection.as_mut().graceful_shutdown();
+                        connection.await
+                    }
+                },
+            };
+            if let Err(error) = ended {
                 // Clients that go away or speak nonsense are their own business.
                 tracing::debug!(%peer, %error, "connection ended early");
             }
-            drop((slot, open));
+            drop(open);
         });
     }
 }

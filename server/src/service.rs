@@ -1,6 +1,5 @@
 //! One request in, one response out: finds the handler, reads the body, calls the plugin.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,11 +34,7 @@ impl Service {
     }
 
     /// The answer to one request of `peer`. Never an error: each has a status of its own.
-    pub(crate) async fn answer(
-        &self,
-        peer: SocketAddr,
-        request: Request<Incoming>,
-    ) -> Result<Response<Full<Bytes>>, Infallible> {
+    pub(crate) async fn answer(&self, peer: SocketAddr, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let head_only = request.method() == Method::HEAD;
         let mut response = self.respond(peer, request).await.unwrap_or_else(Refusal::into_response);
         if head_only {
@@ -48,7 +43,7 @@ impl Service {
             response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
             *response.body_mut() = Full::default();
         }
-        Ok(response)
+        response
     }
 
     async fn respond(

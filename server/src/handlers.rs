@@ -10,9 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use plugin_abi::Kind;
 use plugin_host::{
-    Admission, AllowList, CallError, FaultPolicy, HandlerInstance, Host, LogLevel, Plugin, Registry,
+    Admission, AllowList, CallError, FaultPolicy, HandlerInstance, Host, Kind, LogLevel, Plugin, Registry,
     RegistryEvent, Request, Response, Settings, Slot, load,
 };
 

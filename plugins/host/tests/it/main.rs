@@ -3,6 +3,7 @@
 mod fixtures;
 mod kinds;
 mod lab;
+mod linked;
 mod loading;
 mod names;
 mod probe;

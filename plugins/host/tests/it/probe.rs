@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -18,7 +19,7 @@ fn say(verb: &str, more: &[&str], file: &Path) -> Value {
 
 fn observe_all(jobs: &[Value], more: &[&str]) -> Vec<Value> {
     let mut child = probe()
-        .args(["observe-all", "--cpu-seconds", "1", "--wall-seconds", "2"])
+        .args(["observe-all", "--cpu-seconds", "1", "--wall-seconds", "4"])
         .args(more)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -125,13 +126,54 @@ fn crashes_and_hangs_are_observations() {
 }
 
 #[test]
+fn no_child_outlives_a_killed_supervisor() {
+    let lab = Lab::new();
+    let pid_file = lab.path("pid");
+    let work = format!(
+        r#"WORK=int file = creat("{}", 0600); if (dprintf(file, "%d\n", getpid()) < 0) _exit(1); for (;;) pause();"#,
+        pid_file.display()
+    );
+    let plugin = lab.compile("sleep.so", "tests/it/plugins/init.c", &[&work]);
+    let list = lab.path("jobs");
+    std::fs::write(&list, json!({"id": 1, "file": plugin}).to_string()).unwrap();
+    let mut supervisor = probe()
+        .args(["observe-all", "--cpu-seconds", "60", "--wall-seconds", "600"])
+        .arg(&list)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let child = wait_for("the child to say who it is", || {
+        let text = std::fs::read_to_string(&pid_file).ok()?;
+        text.ends_with('\n').then(|| text.trim().to_owned())
+    });
+    supervisor.kill().unwrap();
+    supervisor.wait().unwrap();
+    wait_for("the child to end", || {
+        // Without an init process that collects it, a dead process stays as a zombie.
+        let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        (stat.is_empty() || stat.contains(") Z ")).then_some(())
+    });
+}
+
+fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited too long for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
 fn jobs_may_come_from_a_file_and_ids_come_back_as_they_were() {
     let lab = Lab::new();
     let file = lab.handler("a.so", "a", "1.0.0", &[]);
     let list = lab.path("jobs");
     let job = json!({"id": {"any": ["thing"]}, "file": file, "truncate_after_judging": true});
     std::fs::write(&list, format!("{job}\n\n")).unwrap();
-    let out = run(probe().args(["observe-all", "--cpu-seconds", "1", "--wall-seconds", "2"]).arg(&list));
+    let out = run(probe().args(["observe-all", "--cpu-seconds", "1", "--wall-seconds", "4"]).arg(&list));
     let line: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((&line["id"], &line["outcome"]), (&job["id"], &json!("works")));
 }

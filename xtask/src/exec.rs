@@ -61,7 +61,8 @@ pub(crate) fn run(ground: &Ground, flags: &ExecFlags) -> Result<()> {
 fn unpacked(rootfs: &Path, arch: Arch) -> Image {
     let folder = rootfs.parent().and_then(Path::file_name).unwrap_or_default();
     Image {
-        name: rootfs.display().to_string(),
+        // Container engines make a tag of it, in which a path has no place.
+        name: "unpacked".to_owned(),
         arch,
         libc: None,
         digest: format!("sha256:{}", folder.display()),

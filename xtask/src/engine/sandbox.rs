@@ -5,7 +5,7 @@
 //! every capability, starts the program and reaps orphans. One socket runs between neighbours: orders go down, the
 //! report comes up, and its end tells the lower one to stop.
 //!
-//! The crate hakoniwa was tried and not taken: it runs the program as process 1, to which an abort or a CPU limit
+//! The crate hakoniwa was read and not taken: it runs the program as process 1, to which an abort or a CPU limit
 //! does nothing or something else; it creates missing mount points inside the image; and it keeps all capabilities
 //! when started by root.
 

@@ -9,6 +9,7 @@ use super::blobs::Blobs;
 use super::config;
 use super::definition::{Definition, debian_arch};
 use super::digest;
+use super::disk::Room;
 use super::layer::{self, Layer};
 use super::lock::LockedPackage;
 use super::steps;
@@ -16,6 +17,9 @@ use super::store::Unfinished;
 use super::unpack::{Rules, Unpacker};
 use super::wheels;
 use crate::engine::EngineChoice;
+
+/// About how many times its size a package needs when it is unpacked; only to tell how much room there should be.
+const UNPACKED_PER_PACKED: u64 = 5;
 
 /// An image that is complete and not yet in its place.
 pub(super) struct Assembled {
@@ -34,7 +38,9 @@ pub(super) fn assemble(
     unfinished: Unfinished,
 ) -> Result<Assembled> {
     let rootfs = unfinished.rootfs();
-    let mut unpacker = Unpacker::new(&rootfs);
+    let packed: u64 = packages.iter().map(|package| package.size).sum();
+    let room = Room { folder: unfinished.images(), needed: packed * UNPACKED_PER_PACKED };
+    let mut unpacker = Unpacker::new(&rootfs, room);
     own_folders_and_links(&mut unpacker, definition)?;
     let rules = Rules { only: &definition.only, drop: &definition.drop, keep: &definition.keep };
     for package in packages {

@@ -1,7 +1,8 @@
 //! The store of downloaded files, named by their SHA-256. A file in it has been checked; a wrong one never gets in.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -159,6 +160,8 @@ impl Blobs {
     fn publish(&self, mut file: NamedTempFile, sha256: &str) -> Result<()> {
         let path = self.folder.join(sha256);
         file.flush()?;
+        // A temporary file is private to its owner; a cache may be shared.
+        file.as_file().set_permissions(Permissions::from_mode(0o644))?;
         file.persist(&path).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(())
     }

@@ -1,9 +1,23 @@
 //! Errors of the disk in words that say what to do.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Turns an error of writing below `folder` into a sentence; `needed` is about how many bytes were still to come.
+/// A disk that is being written to.
+pub(super) struct Room {
+    /// A folder on it that stays, unlike those that are being filled.
+    pub(super) folder: PathBuf,
+    /// About how many bytes the work needs in all.
+    pub(super) needed: u64,
+}
+
+impl Room {
+    pub(super) fn explain(&self, error: io::Error) -> anyhow::Error {
+        explain(error, &self.folder, self.needed)
+    }
+}
+
+/// Turns an error of writing below `folder` into a sentence; `needed` is about how many bytes the work needs.
 pub(super) fn explain(error: io::Error, folder: &Path, needed: u64) -> anyhow::Error {
     let shown = folder.display();
     let sentence = match error.kind() {
@@ -11,7 +25,7 @@ pub(super) fn explain(error: io::Error, folder: &Path, needed: u64) -> anyhow::E
             let needed = if needed == 0 {
                 String::new()
             } else {
-                format!(" (about {} MB more were needed)", needed.div_ceil(1_000_000))
+                format!(" (the work needs about {} MB)", needed.div_ceil(1_000_000))
             };
             format!(
                 "the disk with {shown} is full{needed}; make room, or set DYNLAB_CACHE to a folder on another disk"

@@ -206,10 +206,12 @@ fn scan(folder: &Path, prefix: &str, tree: &mut Tree) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::images::disk::Room;
 
     fn take_over_all(written: &[(&str, &str)], present: &[&str]) -> Result<Vec<String>> {
         let (out, rootfs) = (tempfile::tempdir()?, tempfile::tempdir()?);
-        let mut unpacker = Unpacker::new(rootfs.path());
+        let mut unpacker =
+            Unpacker::new(rootfs.path(), Room { folder: rootfs.path().to_path_buf(), needed: 0 });
         unpacker.link("lib", "usr/lib", false)?;
         unpacker.folder("usr/lib", 0o755, true)?;
         for path in present {

@@ -115,6 +115,11 @@ impl Unfinished {
         fs::write(self.folder.join("config.json"), config).map_err(explain)
     }
 
+    /// The folder of all images, which stays when this one goes.
+    pub(super) fn images(&self) -> PathBuf {
+        self.folder.parent().unwrap_or(&self.folder).to_path_buf()
+    }
+
     /// A folder of that name beside the root file system, to be removed before the image is published.
     pub(super) fn beside(&self, name: &str) -> Result<PathBuf> {
         let path = self.folder.join(name);

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 
 use super::deb;
-use super::disk;
+use super::disk::Room;
 use super::pattern;
 use super::tree::{Entry, Node, Tree, packaged_path};
 
@@ -24,6 +24,7 @@ pub(super) struct Unpacker {
     root: PathBuf,
     tree: Tree,
     contents: u64,
+    room: Room,
 }
 
 /// Which paths of packages and wheels are taken.
@@ -44,8 +45,8 @@ impl Rules<'_> {
 
 impl Unpacker {
     /// Starts with an empty root, which must exist.
-    pub(super) fn new(root: &Path) -> Unpacker {
-        Unpacker { root: root.to_path_buf(), tree: Tree::default(), contents: 0 }
+    pub(super) fn new(root: &Path, room: Room) -> Unpacker {
+        Unpacker { root: root.to_path_buf(), tree: Tree::default(), contents: 0, room }
     }
 
     /// Unpacks a package.
@@ -122,7 +123,7 @@ impl Unpacker {
             }
             return Ok(());
         }
-        let explain = |error| disk::explain(error, &self.root, 0);
+        let explain = |error| self.room.explain(error);
         let mut file = OpenOptions::new().write(true).create_new(true).open(&target).map_err(explain)?;
         let size = io::copy(content, &mut file).map_err(explain)?;
         file.set_permissions(Permissions::from_mode(mode))?;
@@ -148,7 +149,7 @@ impl Unpacker {
             return Ok(());
         }
         let at = self.root.join(&place);
-        symlink(target, &at).map_err(|error| disk::explain(error, &self.root, 0))?;
+        symlink(target, &at).map_err(|error| self.room.explain(error))?;
         set_modified(&at)?;
         self.tree.insert(place, Entry { node, mode: 0o777, build_only });
         Ok(())
@@ -198,7 +199,7 @@ impl Unpacker {
             bail!("hard link {path} is in another package too");
         }
         fs::hard_link(self.root.join(&target), self.root.join(&place))
-            .map_err(|error| disk::explain(error, &self.root, 0))?;
+            .map_err(|error| self.room.explain(error))?;
         self.tree.insert(place, Entry { build_only, ..original });
         Ok(())
     }
@@ -229,7 +230,7 @@ impl Unpacker {
 
     fn make_folder(&mut self, place: String, mode: u32, build_only: bool) -> Result<()> {
         let target = self.root.join(&place);
-        fs::create_dir(&target).map_err(|error| disk::explain(error, &self.root, 0))?;
+        fs::create_dir(&target).map_err(|error| self.room.explain(error))?;
         fs::set_permissions(&target, Permissions::from_mode(0o755))?;
         self.tree.insert(place, Entry { node: Node::Folder, mode, build_only });
         Ok(())
@@ -268,7 +269,7 @@ mod tests {
 
     /// Unpacks one package after the other into one root; build-only where the flag says so.
     fn unpack(root: &Path, debs: &[(&[Member<'_>], bool)]) -> Result<Unpacker> {
-        let mut unpacker = Unpacker::new(root);
+        let mut unpacker = Unpacker::new(root, Room { folder: root.to_path_buf(), needed: 0 });
         for (members, build_only) in debs {
             let file = tempfile::NamedTempFile::new()?;
             fs::write(file.path(), deb(members))?;

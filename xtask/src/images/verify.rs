@@ -128,12 +128,13 @@ fn content_difference(entry: &Entry, old: &Path, new: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::images::disk::Room;
     use crate::images::layer::measure;
     use crate::images::unpack::Unpacker;
 
     /// A layer of files given as path, mode and content.
     fn image(root: &Path, files: &[(&str, u32, &str)]) -> Layer {
-        let mut unpacker = Unpacker::new(root);
+        let mut unpacker = Unpacker::new(root, Room { folder: root.to_path_buf(), needed: 0 });
         for (path, mode, content) in files {
             unpacker.file(path, *mode, false, &mut content.as_bytes()).unwrap();
         }

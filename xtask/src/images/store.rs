@@ -70,6 +70,7 @@ impl Store {
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
             if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+                eprintln!("removing what an interrupted run has left: {}", entry.path().display());
                 remove_tree(&entry.path())?;
             }
         }

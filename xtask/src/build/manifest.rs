@@ -18,8 +18,6 @@ pub(crate) struct Manifest {
     pub(crate) target: String,
     /// The digest of the toolchain image that built it.
     pub(crate) image_digest: String,
-    /// Digest of all inputs; while it is unchanged nothing is built.
-    pub(crate) inputs: String,
     /// Programs and plugins, in the order of `lab.toml`.
     pub(crate) artifacts: Vec<Built>,
 }
@@ -41,6 +39,8 @@ pub(crate) struct Built {
     pub(crate) glibc_floor: Option<String>,
     /// Of what it was built from, `sha256:<hex>`.
     pub(crate) source_digest: String,
+    /// Digest of all that decides its content; while it is unchanged it is not built again.
+    pub(crate) inputs: String,
 }
 
 impl Manifest {
@@ -91,7 +91,6 @@ mod tests {
         let manifest = Manifest {
             target: "x86_64-unknown-linux-gnu".into(),
             image_digest: "sha256:0".into(),
-            inputs: "sha256:1".into(),
             artifacts: vec![Built {
                 name: "ip".into(),
                 kind: "handler".into(),
@@ -100,6 +99,7 @@ mod tests {
                 size: 3,
                 glibc_floor: None,
                 source_digest: "sha256:2".into(),
+                inputs: "sha256:1".into(),
             }],
         };
         assert_eq!(Manifest::read_verified(folder.path()), None);

@@ -6,6 +6,7 @@ mod manifest;
 mod sources;
 mod vendor;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -83,30 +84,41 @@ pub(crate) fn ensure(lab: &Lab, targets: &[&Target], workshop: &Workshop<'_>) ->
 
 fn ensure_target(lab: &Lab, target: &Target, workshop: &Workshop<'_>, workspace: &Workspace) -> Result<Dist> {
     let folder = workshop.ground.repository.join("dist").join(&target.triple);
-    let plan = Plan::make(lab, target, workshop, workspace)?;
-    let inputs = plan.inputs(workshop)?;
-    if let Some(manifest) = Manifest::read_verified(&folder)
-        && manifest.inputs == inputs
+    let items = plan(lab, target, workshop, workspace)?;
+    let known = Manifest::read_verified(&folder);
+    let is_fresh = |item: &&Item<'_>| {
+        let built = known.as_ref().and_then(|manifest| manifest.find(item.name));
+        built.is_some_and(|built| built.inputs == item.inputs)
+    };
+    if let Some(manifest) = &known
+        && items.iter().all(|item| is_fresh(&item))
+        && items.len() == manifest.artifacts.len()
     {
-        return Ok(Dist { folder, manifest });
+        return Ok(Dist { folder, manifest: manifest.clone() });
     }
-    let files = plan.build(target, workshop)?;
+    let stale: Vec<&Item<'_>> = items.iter().filter(|item| !is_fresh(item)).collect();
+    let mut fresh = build(&items, &stale, target, workshop, &folder)?;
+    let mut artifacts = Vec::new();
+    for item in &items {
+        artifacts.push(
+            match (fresh.remove(item.name), known.as_ref().and_then(|known| known.find(item.name))) {
+                (Some(content), _) => publish(&folder, target, item, &content)?,
+                (None, Some(built)) => built.clone(),
+                (None, None) => bail!("{:?} was not built", item.name),
+            },
+        );
+    }
+    remove_strangers(&folder, &artifacts)?;
     let manifest = Manifest {
         target: target.triple.clone(),
         image_digest: workshop.toolchain.digest.clone(),
-        inputs,
-        artifacts: publish(&folder, target, files)?,
+        artifacts,
     };
     manifest.write(&folder)?;
     Ok(Dist { folder, manifest })
 }
 
-/// Everything that is built for one target.
-struct Plan<'a> {
-    items: Vec<Item<'a>>,
-}
-
-/// One program or artifact of a plan.
+/// One program or artifact that is built for a target.
 struct Item<'a> {
     name: &'a str,
     kind: &'a str,
@@ -114,86 +126,100 @@ struct Item<'a> {
     is_program: bool,
     declared_floor: Option<&'a str>,
     source_digest: String,
+    /// Digest of all that decides its content.
+    inputs: String,
 }
 
-/// The content of a built file.
-struct File<'a> {
-    item: &'a Item<'a>,
-    content: Vec<u8>,
+fn plan<'a>(
+    lab: &'a Lab,
+    target: &'a Target,
+    workshop: &Workshop<'_>,
+    workspace: &Workspace,
+) -> Result<Vec<Item<'a>>> {
+    let repository = &workshop.ground.repository;
+    let mut items: Vec<Item<'a>> = Vec::new();
+    for program in &lab.programs {
+        items.push(Item {
+            name: &program.name,
+            kind: "program",
+            recipe: Recipe::Cargo(&program.package),
+            is_program: true,
+            declared_floor: target.glibc_floor.as_deref(),
+            source_digest: workspace.digest_of(&program.package)?,
+            inputs: String::new(),
+        });
+    }
+    for artifact in lab.artifacts.iter().filter(|artifact| artifact.is_built_for(target)) {
+        let recipe = artifact.recipe()?;
+        let source_digest = match recipe {
+            Recipe::Cargo(package) => workspace.digest_of(package)?,
+            Recipe::C(source) => compile_c::source_digest(source, repository)?,
+            Recipe::Copy(file) => sources::digest_of_files(repository, [Path::new(file)])?,
+            Recipe::Cut(cut) => original(&items, &cut.of, target)?.source_digest.clone(),
+        };
+        items.push(Item {
+            name: &artifact.name,
+            kind: &artifact.kind,
+            recipe,
+            is_program: false,
+            declared_floor: declared_floor(artifact, target),
+            source_digest,
+            inputs: String::new(),
+        });
+    }
+    // Profiles stand in the workspace's manifest, which no package's digest covers.
+    let common = sources::digest_of_files(repository, [Path::new("Cargo.toml")])?;
+    for Item { name, kind, recipe, declared_floor, source_digest, inputs, .. } in &mut items {
+        let text = format!(
+            "{}\n{common}\n{name} {kind} {recipe:?} {declared_floor:?} {source_digest}",
+            workshop.toolchain.digest
+        );
+        *inputs = format!("sha256:{}", sha256(text.as_bytes()));
+    }
+    Ok(items)
 }
 
-impl<'a> Plan<'a> {
-    fn make(
-        lab: &'a Lab,
-        target: &'a Target,
-        workshop: &Workshop<'_>,
-        workspace: &Workspace,
-    ) -> Result<Plan<'a>> {
-        let mut items: Vec<Item<'a>> = Vec::new();
-        for program in &lab.programs {
-            items.push(Item {
-                name: &program.name,
-                kind: "program",
-                recipe: Recipe::Cargo(&program.package),
-                is_program: true,
-                declared_floor: target.glibc_floor.as_deref(),
-                source_digest: workspace.digest_of(&program.package)?,
-            });
-        }
-        for artifact in lab.artifacts.iter().filter(|artifact| artifact.is_built_for(target)) {
-            let source_digest = match artifact.recipe()? {
-                Recipe::Cargo(package) => workspace.digest_of(package)?,
-                Recipe::C(source) => compile_c::source_digest(source, &workshop.ground.repository)?,
-                Recipe::Copy(file) => {
-                    sources::digest_of_files(&workshop.ground.repository, [Path::new(file)])?
-                }
-                Recipe::Cut(cut) => original(&items, &cut.of, target)?.source_digest.clone(),
-            };
-            items.push(Item {
-                name: &artifact.name,
-                kind: &artifact.kind,
-                recipe: artifact.recipe()?,
-                is_program: false,
-                declared_floor: declared_floor(artifact, target),
-                source_digest,
-            });
-        }
-        Ok(Plan { items })
-    }
-
-    /// A digest over all that decides what the files will be.
-    fn inputs(&self, workshop: &Workshop<'_>) -> Result<String> {
-        let mut text = format!("{}\n{}\n", env!("CARGO_PKG_VERSION"), workshop.toolchain.digest);
-        text += &sources::digest_of_files(&workshop.ground.repository, [Path::new("Cargo.toml")])?;
-        for Item { name, kind, recipe, declared_floor, source_digest, .. } in &self.items {
-            text += &format!("\n{name} {kind} {recipe:?} {declared_floor:?} {source_digest}");
-        }
-        Ok(format!("sha256:{}", sha256(text.as_bytes())))
-    }
-
-    /// Builds all of it; files come in the order of the plan.
-    fn build(&self, target: &Target, workshop: &Workshop<'_>) -> Result<Vec<File<'_>>> {
+/// Builds those of `items` that are `stale`; the contents are keyed by name.
+fn build<'a>(
+    items: &[Item<'a>],
+    stale: &[&Item<'a>],
+    target: &Target,
+    workshop: &Workshop<'_>,
+    folder: &Path,
+) -> Result<BTreeMap<&'a str, Vec<u8>>> {
+    let rust = if stale.iter().any(|item| matches!(item.recipe, Recipe::Cargo(_))) {
         let crates = vendor::ensure(&workshop.ground.repository, &workshop.ground.cache)?;
-        let rust = compile_rust::build(&self.items, target, workshop, &crates)?;
-        let c = compile_c::build(&self.items, target, workshop)?;
-        let mut files: Vec<File<'_>> = Vec::new();
-        for item in &self.items {
-            let content = match item.recipe {
-                Recipe::Cargo(_) => read(&rust[item.name])?,
-                Recipe::C(_) => read(&c[item.name])?,
-                Recipe::Copy(file) => read(&workshop.ground.repository.join(file))?,
-                Recipe::Cut(cut) => {
-                    let whole = files
-                        .iter()
-                        .find(|file| file.item.name == cut.of)
-                        .with_context(|| format!("{:?} is not built for {}", cut.of, target.triple))?;
-                    let kept = cut.kept(whole.content.len() as u64)?;
-                    whole.content[..kept as usize].to_vec()
-                }
-            };
-            files.push(File { item, content });
-        }
-        Ok(files)
+        // All of them, so that what they share is built with the same features each time; cargo knows what is fresh.
+        compile_rust::build(items, target, workshop, &crates)?
+    } else {
+        BTreeMap::new()
+    };
+    let c = compile_c::build(stale, target, workshop)?;
+    let mut contents: BTreeMap<&'a str, Vec<u8>> = BTreeMap::new();
+    for item in stale {
+        let content = match item.recipe {
+            Recipe::Cargo(_) => read(&rust[item.name])?,
+            Recipe::C(_) => read(&c[item.name])?,
+            Recipe::Copy(file) => read(&workshop.ground.repository.join(file))?,
+            Recipe::Cut(cut) => {
+                // An original that is fresh lies in the folder already.
+                let whole = match contents.get(cut.of.as_str()) {
+                    Some(whole) => whole.clone(),
+                    None => read(&folder.join(original(items, &cut.of, target)?.file()))?,
+                };
+                let kept = usize::try_from(cut.kept(whole.len() as u64)?)?;
+                whole[..kept].to_vec()
+            }
+        };
+        contents.insert(item.name, content);
+    }
+    Ok(contents)
+}
+
+impl Item<'_> {
+    /// Where it lies in its target's folder.
+    fn file(&self) -> String {
+        if self.is_program { format!("bin/{}", self.name) } else { format!("plugins/{}.so", self.name) }
     }
 }
 
@@ -208,30 +234,22 @@ fn declared_floor<'a>(artifact: &'a Artifact, target: &'a Target) -> Option<&'a 
     target.glibc_floor.as_ref().and(floor)
 }
 
-fn publish(folder: &Path, target: &Target, files: Vec<File<'_>>) -> Result<Vec<Built>> {
-    let mut built = Vec::new();
-    for File { item, content } in files {
-        let (file, mode) = if item.is_program {
-            (format!("bin/{}", item.name), 0o755)
-        } else {
-            (format!("plugins/{}.so", item.name), 0o644)
-        };
-        let floor =
-            ElfFacts::parse(&content).ok().and_then(|facts| facts.glibc_floor).map(|floor| floor.to_string());
-        check_floor(item, target, floor.as_deref())?;
-        atomic::write_with_mode(&folder.join(&file), &content, mode)?;
-        built.push(Built {
-            name: item.name.to_owned(),
-            kind: item.kind.to_owned(),
-            file,
-            sha256: sha256(&content),
-            size: content.len() as u64,
-            glibc_floor: floor,
-            source_digest: item.source_digest.clone(),
-        });
-    }
-    remove_strangers(folder, &built)?;
-    Ok(built)
+fn publish(folder: &Path, target: &Target, item: &Item<'_>, content: &[u8]) -> Result<Built> {
+    let floor =
+        ElfFacts::parse(content).ok().and_then(|facts| facts.glibc_floor).map(|floor| floor.to_string());
+    check_floor(item, target, floor.as_deref())?;
+    let mode = if item.is_program { 0o755 } else { 0o644 };
+    atomic::write_with_mode(&folder.join(item.file()), content, mode)?;
+    Ok(Built {
+        name: item.name.to_owned(),
+        kind: item.kind.to_owned(),
+        file: item.file(),
+        sha256: sha256(content),
+        size: content.len() as u64,
+        glibc_floor: floor,
+        source_digest: item.source_digest.clone(),
+        inputs: item.inputs.clone(),
+    })
 }
 
 /// Files of artifacts that `lab.toml` no longer has.

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 pub(crate) use self::artifact::{Artifact, CSource, Compiler, Recipe};
-pub(crate) use self::expect::{Expectation, Observation, Prediction};
+pub(crate) use self::expect::{Expectation, Meeting, Outcome, Prediction};
 pub(crate) use self::platform::{Arch, Host, Libc, Target};
 
 /// The parsed and checked `lab.toml`.
@@ -84,21 +84,14 @@ impl Lab {
 
     /// What is expected when `artifact`, built for `target`, is loaded in `host`.
     pub(crate) fn expectation(&self, artifact: &Artifact, target: &Target, host: &Host) -> Expectation {
-        if let Some(special) = artifact.on.iter().find(|special| special.covers(&host.name)) {
+        let meeting = host.meets(target);
+        if let Some(special) = artifact.on.iter().find(|special| special.covers(meeting, &host.name)) {
             return special.expect.clone();
         }
-        let foreign = artifact.foreign.as_ref();
-        let code = if target.arch != host.arch {
-            Some(foreign.and_then(|foreign| foreign.arch.as_ref()).unwrap_or(&self.foreign.arch))
-        } else if target.libc != host.libc {
-            Some(foreign.and_then(|foreign| foreign.libc.as_ref()).unwrap_or(&self.foreign.libc))
-        } else {
-            None
-        };
-        match code {
-            Some(code) if code == "works" => Expectation::works(),
-            Some(code) => Expectation::refused(code),
-            None => artifact.expect.clone(),
+        match meeting {
+            Meeting::Arch if !artifact.everywhere => Expectation::refused(&self.foreign.arch),
+            Meeting::Libc if !artifact.everywhere => Expectation::refused(&self.foreign.libc),
+            _ => artifact.expect.clone(),
         }
     }
 
@@ -142,7 +135,10 @@ impl Lab {
                 bail!("artifact {:?} is built for no target; mend its `targets`", artifact.name);
             }
             for special in &artifact.on {
-                if !self.hosts.iter().any(|host| special.covers(&host.name)) {
+                let covers = |host: &Host| {
+                    self.targets_of(artifact).any(|target| special.covers(host.meets(target), &host.name))
+                };
+                if !self.hosts.iter().any(covers) {
                     bail!(
                         "artifact {:?} expects something of {:?}, which matches no host",
                         artifact.name,
@@ -161,7 +157,7 @@ fn select<'a, T>(
     all: &'a [T],
     name: impl Fn(&T) -> &String,
 ) -> Result<Vec<&'a T>> {
-    for unknown in wanted.iter().filter(|wanted| !all.iter().any(|one| name(one) == *wanted)) {
+    if let Some(unknown) = wanted.iter().find(|wanted| !all.iter().any(|one| name(one) == *wanted)) {
         let known: Vec<&str> = all.iter().map(|one| name(one).as_str()).collect();
         bail!("unknown {what} {unknown:?}; lab.toml has: {}", known.join(", "));
     }

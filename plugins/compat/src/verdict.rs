@@ -113,9 +113,9 @@ codes! {
     ElfMachine = "elf.machine", Loader;
     /// The operating system ABI is not one glibc loads.
     ElfOsAbi = "elf.os-abi", Loader;
-    /// The file is not a shared library.
+    /// The file is not a shared library: an executable, static or not, or an object that is not linked yet.
     ElfType = "elf.type", Loader;
-    /// The file is a static executable.
+    /// The file calls itself a shared object but has no dynamic table, so there is nothing that a loader could link.
     ElfStatic = "elf.static", Loader;
     /// The host's program is static and has no loader.
     HostStatic = "host.static", Loader;

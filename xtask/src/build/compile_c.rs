@@ -54,7 +54,7 @@ pub(super) fn build(
         folder.run(&compile_command(item, source, &compiler, &object))?;
         let product = folder.inside("plugin.so");
         folder.run(&link_command(source, &compiler, &folder, &object, &product))?;
-        files.insert(item.name.to_owned(), outside(&workshop.ground.repository, &product)?);
+        files.insert(item.name.to_owned(), outside(workshop, &product)?);
         bar.inc(1);
     }
     Ok(files)
@@ -69,7 +69,7 @@ struct Folder<'a> {
 impl<'a> Folder<'a> {
     fn make(workshop: &'a Workshop<'a>, target: &Target, item: &Item<'_>) -> Result<Folder<'a>> {
         let inside = format!("{}/c/{}/{}", inside::BUILD, target.triple, item.name);
-        let outside = outside(&workshop.ground.repository, &inside)?;
+        let outside = outside(workshop, &inside)?;
         fs::create_dir_all(&outside).with_context(|| format!("cannot make {}", outside.display()))?;
         Ok(Folder { workshop, inside })
     }

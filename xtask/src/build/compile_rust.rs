@@ -38,7 +38,7 @@ pub(super) fn build(
                     if item.is_program { format!("program {}", item.name) } else { "cdylib".to_owned() };
                 format!("package {package:?} made no {what}; add it to its Cargo.toml")
             })?;
-            files.insert(item.name.to_owned(), outside(&workshop.ground.repository, product)?);
+            files.insert(item.name.to_owned(), outside(workshop, product)?);
         }
     }
     Ok(files)

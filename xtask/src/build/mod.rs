@@ -297,7 +297,7 @@ fn run_inside(
     crates: Option<&Path>,
     on_stdout_line: Option<&(dyn Fn(&str) + Sync)>,
 ) -> Result<Vec<u8>> {
-    let output = build_folder(&workshop.ground.repository);
+    let output = build_folder(workshop);
     fs::create_dir_all(&output).with_context(|| format!("cannot make {}", output.display()))?;
     let mount = |source: &Path, target: &str, writable| Mount {
         source: source.to_owned(),
@@ -351,14 +351,23 @@ pub(crate) fn run_cargo(workshop: &Workshop<'_>, argv: &[&str], env: &[(&str, &s
 }
 
 /// Where the compilers of the image write, seen from outside.
-fn build_folder(repository: &Path) -> PathBuf {
-    repository.join("target").join("lab").join("build")
+///
+/// Each toolchain has a folder of its own, because cargo does not notice when the standard library below it changes.
+fn build_folder(workshop: &Workshop<'_>) -> PathBuf {
+    let digest = workshop.toolchain.digest.trim_start_matches("sha256:");
+    workshop
+        .ground
+        .repository
+        .join("target")
+        .join("lab")
+        .join("build")
+        .join(digest.get(..12).unwrap_or(digest))
 }
 
 /// Maps a path that a compiler inside the image named to the file outside.
-fn outside(repository: &Path, path: &str) -> Result<PathBuf> {
+fn outside(workshop: &Workshop<'_>, path: &str) -> Result<PathBuf> {
     let relative = path
         .strip_prefix(inside::BUILD)
         .with_context(|| format!("the compiler wrote {path:?}, which is not under {}", inside::BUILD))?;
-    Ok(build_folder(repository).join(relative.trim_start_matches('/')))
+    Ok(build_folder(workshop).join(relative.trim_start_matches('/')))
 }

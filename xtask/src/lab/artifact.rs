@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use serde::Deserialize;
 
-use super::expect::{Expectation, Foreign, Special};
+use super::expect::{Expectation, Special};
 use super::platform::Target;
 
 /// A file that is loaded in every host.
@@ -33,8 +33,9 @@ pub(crate) struct Artifact {
     /// What is expected in hosts of its own platform. Default: works.
     #[serde(default = "Expectation::works")]
     pub(crate) expect: Expectation,
-    /// Codes of hosts of another platform, where they are not the common ones.
-    pub(crate) foreign: Option<Foreign>,
+    /// Whether `expect` holds in hosts of another platform too, because the file is refused before anyone asks for its platform.
+    #[serde(default)]
+    pub(crate) everywhere: bool,
     /// Hosts that expect something else; the first that covers a host wins.
     #[serde(default)]
     pub(crate) on: Vec<Special>,

@@ -5,17 +5,17 @@ use std::fmt;
 use anyhow::{Result, bail};
 use serde::Deserialize;
 
-/// What should be predicted and observed.
+/// What should be predicted, and what the loader should do.
 ///
-/// Written as `"works"`, `{ refused = "CODE" }`, or with `observed = "crashed"` beside it where raw loading, without the
-/// verdict before it, ends otherwise than in a plain refusal. `{ observed = "hung" }` alone marks what no reader of bytes can foresee.
+/// Written as `"works"` or `{ refused = "CODE" }`. `alone = "crashed"` beside a refusal says what the loader does with the bytes when no
+/// verdict stands before it, where that is no plain refusal. `{ alone = "hung" }` without one marks what no reader of bytes can foresee.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Entry")]
 pub(crate) struct Expectation {
     /// What the bytes should tell.
     pub(crate) predicted: Prediction,
-    /// What the real loader should do.
-    pub(crate) observed: Observation,
+    /// What the loader alone should do.
+    pub(crate) alone: Outcome,
 }
 
 /// What the bytes tell.
@@ -27,35 +27,43 @@ pub(crate) enum Prediction {
     Refused(String),
 }
 
-/// What happened when the bytes were loaded, whatever the verdict.
+/// What happens when the bytes are loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Observation {
+pub(crate) enum Outcome {
     /// Loaded, created, called, answered.
     Works,
-    /// The loader or the contract's own checks said no.
+    /// The verdict, the loader or the contract's own checks say no.
     Refused,
-    /// It loaded and then returned an error.
+    /// It loads and then returns an error.
     Failed,
-    /// The process that loaded it died of a signal.
+    /// The process that loads it dies of a signal.
     Crashed,
-    /// The process that loaded it did not come back within its limits.
+    /// The process that loads it does not come back within its limits.
     Hung,
 }
 
-/// Codes of hosts of another platform; `"works"` where such a host loads it all the same.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Foreign {
-    pub(super) arch: Option<String>,
-    pub(super) libc: Option<String>,
+/// How a host's platform relates to that of an artifact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Meeting {
+    /// The same architecture and C library.
+    Home,
+    /// The same architecture, another C library.
+    Libc,
+    /// Another architecture.
+    Arch,
 }
 
 /// An expectation for some hosts only.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Special {
-    /// A host name in which `*` stands for any characters.
+    /// How the host relates to the artifact.
+    #[serde(default = "Special::at_home")]
+    pub(crate) meets: Meeting,
+    /// A host name in which `*` stands for any characters; default: any.
+    #[serde(default = "Special::any")]
     pub(crate) hosts: String,
     /// What is expected there.
     pub(crate) expect: Expectation,
@@ -72,30 +80,38 @@ enum Entry {
 #[serde(deny_unknown_fields)]
 struct Table {
     refused: Option<String>,
-    observed: Option<Observation>,
+    alone: Option<Outcome>,
 }
 
 impl Expectation {
     /// Loads and works.
     pub(crate) fn works() -> Expectation {
-        Expectation { predicted: Prediction::Works, observed: Observation::Works }
+        Expectation { predicted: Prediction::Works, alone: Outcome::Works }
     }
 
     /// Is refused with `code`, by the verdict and by the loader.
     pub(crate) fn refused(code: &str) -> Expectation {
-        Expectation { predicted: Prediction::Refused(code.to_owned()), observed: Observation::Refused }
+        Expectation { predicted: Prediction::Refused(code.to_owned()), alone: Outcome::Refused }
     }
 
     /// Whether the bytes say one thing and the loader, rightly, another: a panic, a crash or a hang in the plugin's own code.
     pub(crate) fn is_unforeseeable(&self) -> bool {
-        self.predicted == Prediction::Works && self.observed != Observation::Works
+        self.predicted == Prediction::Works && self.alone != Outcome::Works
     }
 }
 
 impl Special {
-    /// Whether this is about the host called `name`.
-    pub(crate) fn covers(&self, name: &str) -> bool {
-        matches(&self.hosts, name)
+    /// Whether this is about the host called `name`, which relates to the artifact as `meeting` says.
+    pub(crate) fn covers(&self, meeting: Meeting, name: &str) -> bool {
+        self.meets == meeting && matches(&self.hosts, name)
+    }
+
+    fn at_home() -> Meeting {
+        Meeting::Home
+    }
+
+    fn any() -> String {
+        "*".to_owned()
     }
 }
 
@@ -106,30 +122,30 @@ impl TryFrom<Entry> for Expectation {
         match entry {
             Entry::Word(word) if word == "works" => Ok(Expectation::works()),
             Entry::Word(word) => {
-                bail!("expect = {word:?} is not \"works\" and not a table with `refused` or `observed`")
+                bail!("expect = {word:?} is not \"works\" and not a table with `refused` or `alone`")
             }
-            Entry::Table(Table { refused: Some(code), observed }) => Ok(Expectation {
+            Entry::Table(Table { refused: Some(code), alone }) => Ok(Expectation {
                 predicted: Prediction::Refused(code),
-                observed: observed.unwrap_or(Observation::Refused),
+                alone: alone.unwrap_or(Outcome::Refused),
             }),
-            Entry::Table(Table { refused: None, observed: Some(observed) }) => {
-                Ok(Expectation { predicted: Prediction::Works, observed })
+            Entry::Table(Table { refused: None, alone: Some(alone) }) => {
+                Ok(Expectation { predicted: Prediction::Works, alone })
             }
-            Entry::Table(Table { refused: None, observed: None }) => {
-                bail!("an expectation needs `refused` or `observed`")
+            Entry::Table(Table { refused: None, alone: None }) => {
+                bail!("an expectation needs `refused` or `alone`")
             }
         }
     }
 }
 
-impl fmt::Display for Observation {
+impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Observation::Works => "works",
-            Observation::Refused => "refused",
-            Observation::Failed => "failed",
-            Observation::Crashed => "crashed",
-            Observation::Hung => "hung",
+            Outcome::Works => "works",
+            Outcome::Refused => "refused",
+            Outcome::Failed => "failed",
+            Outcome::Crashed => "crashed",
+            Outcome::Hung => "hung",
         })
     }
 }
@@ -171,9 +187,9 @@ mod tests {
         let parse = |text: &str| toml::from_str::<Holder>(text).map(|holder| holder.expect);
         assert_eq!(parse("expect = \"works\"").unwrap(), Expectation::works());
         assert_eq!(parse("expect = { refused = \"abi.major\" }").unwrap(), Expectation::refused("abi.major"));
-        let crash = parse("expect = { observed = \"crashed\" }").unwrap();
+        let crash = parse("expect = { alone = \"crashed\" }").unwrap();
         assert!(crash.is_unforeseeable());
-        let truncated = parse("expect = { refused = \"elf.truncated\", observed = \"crashed\" }").unwrap();
+        let truncated = parse("expect = { refused = \"elf.truncated\", alone = \"crashed\" }").unwrap();
         assert!(!truncated.is_unforeseeable());
         for bad in ["expect = \"loads\"", "expect = {}", "expect = { refuse = \"x\" }"] {
             assert!(parse(bad).is_err(), "{bad}");

@@ -5,6 +5,8 @@ use std::fmt;
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
+use super::expect::Meeting;
+
 /// A processor architecture, by the name that target triples use.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, clap::ValueEnum,
@@ -69,9 +71,15 @@ pub(super) struct HostsEntry {
 }
 
 impl Host {
-    /// The target whose artifacts this host is made for.
-    pub(crate) fn is_native_to(&self, target: &Target) -> bool {
-        self.arch == target.arch && self.libc == target.libc
+    /// How this host relates to what is built for `target`.
+    pub(crate) fn meets(&self, target: &Target) -> Meeting {
+        if self.arch != target.arch {
+            Meeting::Arch
+        } else if self.libc != target.libc {
+            Meeting::Libc
+        } else {
+            Meeting::Home
+        }
     }
 }
 

@@ -3,22 +3,22 @@
 use plugin_compat::{Reason, Verdict};
 use serde::{Deserialize, Serialize};
 
-use crate::lab::{Expectation, Observation, Prediction};
+use crate::lab::{Expectation, Outcome, Prediction};
 
-/// What the probe saw when it loaded the bytes inside the host image.
+/// What the probe saw inside the host image: its own verdict, and then the loader alone, whatever that verdict was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Observed {
-    /// How it ended.
-    pub(crate) outcome: Observation,
+    /// How loading ended.
+    pub(crate) outcome: Outcome,
     /// How far it came: open, dlopen, note, abi, entry, descriptor, accept, create or call.
     #[serde(default)]
     pub(crate) stage: Option<String>,
+    /// The code of the reason, where the loader's words tell one.
+    #[serde(default)]
+    pub(crate) code: Option<String>,
     /// The words of the loader, of the contract's checks or of the plugin.
     #[serde(default)]
     pub(crate) message: Option<String>,
-    /// The signal that ended a crashed process.
-    #[serde(default)]
-    pub(crate) signal: Option<i32>,
     /// What the host crate said of the same bytes inside the image, before it loaded them.
     pub(crate) judged: Judged,
 }
@@ -41,6 +41,9 @@ pub(crate) struct JudgedReason {
     pub(crate) text: String,
 }
 
+/// How the report says that nothing could be observed.
+pub(crate) const NOT_RUN: &str = "not run";
+
 /// A cell of the report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Cell {
@@ -48,17 +51,20 @@ pub(crate) struct Cell {
     pub(crate) host: String,
     /// `TARGET/NAME` of the artifact.
     pub(crate) artifact: String,
-    /// `works` or `refused`, from the bytes.
+    /// `works` or `refused`, from the bytes, outside the image.
     pub(crate) predicted: String,
-    /// What the loader did: `works`, `refused`, `failed`, `crashed`, `hung`, or `not run`.
+    /// What the host did inside the image: `refused` if it judged so, else what became of loading it: `works`, `refused`, `failed`,
+    /// `crashed` or `hung`. `not run` where nothing could be observed.
     pub(crate) observed: String,
-    /// What `lab.toml` says the loader does.
+    /// What `lab.toml` says the host does.
     pub(crate) expected: String,
+    /// What the loader alone did with the bytes, with no verdict before it.
+    pub(crate) loader: String,
     /// Whether prediction, observation and expectation fit together.
     pub(crate) agree: bool,
     /// Why the verdict refuses, most fundamental first; empty when it does not.
     pub(crate) reasons: Vec<CellReason>,
-    /// How far raw loading came.
+    /// How far the loader alone came.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) stage: Option<String>,
     /// The words with which it ended.
@@ -90,26 +96,31 @@ pub(crate) fn compare(
     expected: &Expectation,
 ) -> Cell {
     let reasons: Vec<CellReason> = verdict.reasons.iter().map(CellReason::from).collect();
-    let (disagreements, shown) = match observed {
-        Ok(observed) => (disagreements(&reasons, observed, expected), observed.outcome.to_string()),
-        Err(why) => (vec![format!("not run, because {why}")], "not run".to_owned()),
+    let (disagreements, host_did, loader_did) = match observed {
+        Ok(seen) => (
+            disagreements(&reasons, seen, expected),
+            seen.by_the_host().to_string(),
+            seen.outcome.to_string(),
+        ),
+        Err(why) => (vec![format!("not run, because {why}")], NOT_RUN.to_owned(), NOT_RUN.to_owned()),
     };
     Cell {
         host: host.to_owned(),
         artifact: artifact.to_owned(),
         predicted: if reasons.is_empty() { "works" } else { "refused" }.to_owned(),
-        observed: shown,
-        expected: expected.observed.to_string(),
+        observed: host_did,
+        expected: expected.by_the_host().to_string(),
+        loader: loader_did,
         agree: disagreements.is_empty(),
         reasons,
-        stage: observed.ok().and_then(|observed| observed.stage.clone()),
-        message: observed.ok().and_then(|observed| observed.message.clone()),
+        stage: observed.ok().and_then(|seen| seen.stage.clone()),
+        message: observed.ok().and_then(|seen| seen.message.clone()),
         unforeseeable: expected.is_unforeseeable(),
         disagreements,
     }
 }
 
-fn disagreements(reasons: &[CellReason], observed: &Observed, expected: &Expectation) -> Vec<String> {
+fn disagreements(reasons: &[CellReason], seen: &Observed, expected: &Expectation) -> Vec<String> {
     let mut found = Vec::new();
     let predicted = reasons.first().map_or("works", |reason| reason.code.as_str());
     let foreseen = match &expected.predicted {
@@ -119,15 +130,38 @@ fn disagreements(reasons: &[CellReason], observed: &Observed, expected: &Expecta
     if predicted != foreseen {
         found.push(format!("predicted {predicted}, expected {foreseen}"));
     }
-    if observed.outcome != expected.observed {
-        found.push(format!("observed {}, expected {}", observed.outcome, expected.observed));
-    }
-    let inside: Vec<&str> = observed.judged.reasons.iter().map(|reason| reason.code.as_str()).collect();
+    let inside: Vec<&str> = seen.judged.reasons.iter().map(|reason| reason.code.as_str()).collect();
     let outside: Vec<&str> = reasons.iter().map(|reason| reason.code.as_str()).collect();
     if inside != outside {
         found.push(format!("judged {inside:?} inside the image, {outside:?} from outside"));
     }
+    if seen.outcome != expected.alone {
+        found.push(format!("the loader alone: {}, expected {}", seen.outcome, expected.alone));
+    }
+    // musl does not look at the machine: it stumbles over whatever comes next, which says nothing about the prediction.
+    if let (Outcome::Refused, Some(code)) = (seen.outcome, &seen.code)
+        && !outside.contains(&code.as_str())
+        && predicted != "elf.machine"
+    {
+        found.push(format!("the loader alone refused for {code}, predicted {outside:?}"));
+    }
     found
+}
+
+impl Observed {
+    /// What a host does, which loads nothing that it judges to be wrong.
+    fn by_the_host(&self) -> Outcome {
+        if self.judged.loadable { self.outcome } else { Outcome::Refused }
+    }
+}
+
+impl Expectation {
+    fn by_the_host(&self) -> Outcome {
+        match self.predicted {
+            Prediction::Works => self.alone,
+            Prediction::Refused(_) => Outcome::Refused,
+        }
+    }
 }
 
 impl From<&Reason> for CellReason {
@@ -140,42 +174,70 @@ impl From<&Reason> for CellReason {
 mod tests {
     use super::*;
 
-    fn seen(outcome: Observation, codes: &[&str]) -> Observed {
+    fn seen(outcome: Outcome, code: Option<&str>, judged: &[&str]) -> Observed {
+        let reasons =
+            judged.iter().map(|code| JudgedReason { code: (*code).to_owned(), text: String::new() });
         Observed {
             outcome,
             stage: None,
+            code: code.map(str::to_owned),
             message: None,
-            signal: None,
-            judged: Judged {
-                loadable: codes.is_empty(),
-                reasons: codes
-                    .iter()
-                    .map(|code| JudgedReason { code: (*code).to_owned(), text: String::new() })
-                    .collect(),
-            },
+            judged: Judged { loadable: judged.is_empty(), reasons: reasons.collect() },
         }
     }
 
-    fn reasons(codes: &[&str]) -> Vec<CellReason> {
-        codes.iter().map(|code| CellReason { code: (*code).to_owned(), text: String::new() }).collect()
-    }
-
     #[test]
-    fn agreement_needs_all_three() {
-        use Observation::{Crashed, Refused, Works};
-        let crash = Expectation { predicted: Prediction::Works, observed: Crashed };
-        let cases: [(&[&str], Observation, &[&str], Expectation, usize); 7] = [
-            (&[], Works, &[], Expectation::works(), 0),
-            (&["abi.major"], Refused, &["abi.major"], Expectation::refused("abi.major"), 0),
-            (&[], Crashed, &[], crash.clone(), 0),
-            (&[], Works, &[], crash, 1),
-            (&["abi.minor"], Refused, &["abi.minor"], Expectation::refused("abi.major"), 1),
-            (&[], Refused, &[], Expectation::works(), 1),
-            (&["elf.machine"], Refused, &[], Expectation::refused("elf.machine"), 1),
+    fn agreement_needs_verdicts_loader_and_expectation() {
+        use Outcome::{Crashed, Refused, Works};
+        struct Case {
+            outside: &'static [&'static str],
+            seen: Observed,
+            expected: Expectation,
+            odd: usize,
+        }
+        let crash = Expectation { predicted: Prediction::Works, alone: Crashed };
+        let truncated =
+            Expectation { predicted: Prediction::Refused("elf.truncated".into()), alone: Crashed };
+        let major = Expectation::refused("abi.major");
+        let works = Expectation::works();
+        let cases = [
+            Case { outside: &[], seen: seen(Works, None, &[]), expected: works.clone(), odd: 0 },
+            Case {
+                outside: &["abi.major"],
+                seen: seen(Refused, Some("abi.major"), &["abi.major"]),
+                expected: major.clone(),
+                odd: 0,
+            },
+            Case {
+                outside: &["elf.truncated"],
+                seen: seen(Crashed, None, &["elf.truncated"]),
+                expected: truncated,
+                odd: 0,
+            },
+            Case { outside: &[], seen: seen(Crashed, None, &[]), expected: crash.clone(), odd: 0 },
+            Case { outside: &[], seen: seen(Works, None, &[]), expected: crash, odd: 1 },
+            Case {
+                outside: &["abi.minor"],
+                seen: seen(Refused, None, &["abi.minor"]),
+                expected: major.clone(),
+                odd: 1,
+            },
+            Case { outside: &[], seen: seen(Refused, None, &[]), expected: works, odd: 1 },
+            Case { outside: &["abi.major"], seen: seen(Refused, None, &[]), expected: major.clone(), odd: 1 },
+            Case {
+                outside: &["abi.major"],
+                seen: seen(Refused, Some("elf.machine"), &["abi.major"]),
+                expected: major,
+                odd: 1,
+            },
         ];
-        for (outside, outcome, inside, expected, count) in cases {
-            let found = disagreements(&reasons(outside), &seen(outcome, inside), &expected);
-            assert_eq!(found.len(), count, "{outside:?} {outcome} {inside:?}: {found:?}");
+        for Case { outside, seen, expected, odd } in cases {
+            let reasons: Vec<CellReason> = outside
+                .iter()
+                .map(|code| CellReason { code: (*code).to_owned(), text: String::new() })
+                .collect();
+            let found = disagreements(&reasons, &seen, &expected);
+            assert_eq!(found.len(), odd, "{outside:?} {seen:?}: {found:?}");
         }
     }
 }

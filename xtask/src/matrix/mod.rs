@@ -26,7 +26,7 @@ use crate::error::Stop;
 use crate::flags::MatrixFlags;
 use crate::ground::Ground;
 use crate::image::Image;
-use crate::lab::{Artifact, Host, Lab, Target};
+use crate::lab::{Artifact, Host, Lab, Meeting, Target};
 
 pub(crate) use self::report::check_rendering;
 
@@ -80,7 +80,9 @@ pub(crate) fn run(request: &Request<'_>, ground: &Ground) -> Result<()> {
     let built_targets: Vec<&Target> = lab
         .targets
         .iter()
-        .filter(|target| targets.contains(target) || hosts.iter().any(|host| host.is_native_to(target)))
+        .filter(|target| {
+            targets.contains(target) || hosts.iter().any(|host| host.meets(target) == Meeting::Home)
+        })
         .collect();
     let dists = build::ensure(&lab, &built_targets, &workshop)?;
     timings.lap("artifacts");
@@ -226,7 +228,7 @@ impl Run<'_> {
             .lab
             .targets
             .iter()
-            .find(|target| host.is_native_to(target))
+            .find(|target| host.meets(target) == Meeting::Home)
             .with_context(|| format!("no target of lab.toml runs in host {:?}", host.name))?;
         let dist = self
             .dists
@@ -322,9 +324,9 @@ fn finish(
     if request.timings {
         eprint!("{timings}");
     }
-    let not_run = report.cells.iter().find(|cell| cell.observed == "not run");
+    let not_run = report.cells.iter().find(|cell| cell.observed == cell::NOT_RUN);
     if let Some(cell) = not_run {
-        let count = report.cells.iter().filter(|cell| cell.observed == "not run").count();
+        let count = report.cells.iter().filter(|cell| cell.observed == cell::NOT_RUN).count();
         return Err(Stop::NotRun(format!(
             "{count} cells were {}; `cargo xtask doctor` shows what mends it",
             cell.disagreements.join("; ")

@@ -226,6 +226,6 @@ mod tests {
     fn answers_of_the_probe_are_read() {
         let line = r#"{"id":3,"outcome":"crashed","stage":null,"code":null,"message":null,"signal":6,"millis":12,"judged":{"loadable":true,"reasons":[]}}"#;
         let answer: Answer = serde_json::from_str(line).unwrap();
-        assert_eq!((answer.id, answer.observed.signal), (3, Some(6)));
+        assert_eq!((answer.id, answer.observed.outcome), (3, crate::lab::Outcome::Crashed));
     }
 }

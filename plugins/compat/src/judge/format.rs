@@ -62,12 +62,12 @@ fn not_a_library(plugin: &ElfFacts) -> Option<(Code, String)> {
         (Linkage::SharedLibrary, _) => None,
         (Linkage::DynamicPie, _) => Some((Code::ElfType, "a position-independent executable".to_owned())),
         (Linkage::StaticPie, _) => {
-            Some((Code::ElfStatic, "a static position-independent executable".to_owned()))
+            Some((Code::ElfType, "a static position-independent executable".to_owned()))
         }
         (Linkage::Static, ObjectType::Shared) => {
             Some((Code::ElfStatic, "an object without a dynamic table".to_owned()))
         }
-        (Linkage::Static, _) => Some((Code::ElfStatic, "a static executable".to_owned())),
+        (Linkage::Static, ObjectType::Executable) => Some((Code::ElfType, "a static executable".to_owned())),
         // Of a foreign class or byte order only the header is read, and it may well be a library.
         (Linkage::None, ObjectType::Shared) => None,
         (_, other) => Some((Code::ElfType, other.to_string())),

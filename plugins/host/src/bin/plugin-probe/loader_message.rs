@@ -6,7 +6,7 @@
 /// The verdict code that `message` confirms, if it says so clearly. `path` is what was opened: the
 /// loaders' complaint that a file is missing means a dependency only if it names another file.
 pub(crate) fn code(message: &str, path: &str) -> Option<&'static str> {
-    let sentences: [(&[&str], &str); 10] = [
+    let sentences: [(&[&str], &str); 11] = [
         (&["undefined symbol:", ": symbol not found"], "symbol.undefined"),
         (&["' not found (required by "], "libc.symbol-version"),
         (&["invalid ELF header"], "elf.not-elf"),
@@ -14,6 +14,7 @@ pub(crate) fn code(message: &str, path: &str) -> Option<&'static str> {
         (&["wrong ELF class"], "elf.class"),
         (&["cannot dynamically load", "only ET_DYN"], "elf.type"),
         (&["object file has no dynamic section"], "elf.static"),
+        (&["ELF file OS ABI invalid", "ELF file ABI version invalid"], "elf.os-abi"),
         (&["unsupported relocation type", "unexpected reloc type"], "elf.machine"),
         (
             &[
@@ -21,8 +22,6 @@ pub(crate) fn code(message: &str, path: &str) -> Option<&'static str> {
                 "ELF load command",
                 "ELF file version",
                 "ELF file's phentsize",
-                "ELF file OS ABI invalid",
-                "ELF file ABI version invalid",
                 "nonzero padding in e_ident",
             ],
             "elf.malformed",

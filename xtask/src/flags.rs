@@ -62,7 +62,7 @@ pub(crate) struct GroundFlags {
 pub(crate) enum Verb {
     /// Builds everything, loads every plugin in every host image, writes bench-results/matrix/.
     Matrix(MatrixFlags),
-    /// Builds all programs, plugins and fixtures into dist/<target>/.
+    /// Builds all programs, plugins and fixtures into `dist/TARGET/`.
     Build(BuildFlags),
     /// Makes, locks, verifies and exports the pinned images.
     #[command(subcommand)]

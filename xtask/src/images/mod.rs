@@ -1,6 +1,6 @@
 //! Images: root file systems made of locked packages, with the same digest on every machine.
 //!
-//! A definition ([`definition`]) is resolved into a lock ([`lock`]) by [`renew`]; from then on [`ensure`] fetches by lock
+//! A definition ([`definition`]) is resolved into a lock ([`lock`]) by [`renew()`]; from then on [`ensure()`] fetches by lock
 //! and assembles. Everything is deterministic and runs as an ordinary user; no maintainer script is ever run.
 
 mod archive;

@@ -1,6 +1,7 @@
 //! `cargo xtask ci`: what runs on every push, each step also by itself.
 
 mod arrows;
+mod docker;
 mod generated;
 mod in_image;
 
@@ -25,10 +26,12 @@ pub(crate) enum Step {
     Format,
     /// clippy of the toolchain image finds nothing, and every public item is documented.
     Lint,
-    /// The workspace's tests pass, built by the cargo that runs this.
-    Test,
     /// The matrix agrees everywhere and the committed report is fresh, from locked images only.
     Matrix,
+    /// The docker engine comes to the same report.
+    Docker,
+    /// The workspace's tests pass, built by the cargo that runs this.
+    Test,
 }
 
 /// Runs `steps`, or all of them when it is empty, and stops at the first that fails.
@@ -49,6 +52,7 @@ fn run_step(step: Step, ground: &Ground) -> Result<()> {
         Step::Generated => generated::check(ground),
         Step::Format => in_image::format(ground),
         Step::Lint => in_image::lint(ground),
+        Step::Docker => docker::check(ground),
         Step::Test => test(ground),
         Step::Matrix => matrix::run(
             &matrix::Request { hosts: &[], targets: &[], check: true, json: false, timings: true },

@@ -73,6 +73,15 @@ pub(crate) fn ensure_engine(cache: &Path) -> Result<DockerEngine> {
     Ok(DockerEngine { own: Some(own) })
 }
 
+/// Why [`ensure_engine`] could not succeed here, known without trying.
+pub(crate) fn cannot_ensure() -> Option<String> {
+    if geteuid().is_root() {
+        return None;
+    }
+    let unavailable = Container::new(Program::Docker).check(super::native()).err()?;
+    Some(format!("{unavailable}; only root can start one"))
+}
+
 impl DockerEngine {
     /// The value of DOCKER_HOST that reaches it; `None` if it is the one that docker reaches anyway.
     pub(crate) fn host(&self) -> Option<String> {

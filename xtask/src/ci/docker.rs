@@ -1,0 +1,33 @@
+//! The docker engine must come to the same report as the sandbox.
+
+use std::env;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::engine::{self, docker_engine};
+use crate::ground::Ground;
+use crate::lab::Lab;
+use crate::process;
+
+/// Runs the matrix with docker, in the hosts of this machine's own architecture: others would need an emulator registered for the whole
+/// machine, which is not for a check to do.
+///
+/// An engine is installed and started where there is none. Who may not do that gets a line that says what was skipped.
+pub(crate) fn check(ground: &Ground) -> Result<()> {
+    if let Some(reason) = docker_engine::cannot_ensure() {
+        eprintln!("skipped: the matrix with docker ({reason})");
+        return Ok(());
+    }
+    let daemon = docker_engine::ensure_engine(&ground.cache)?;
+    let lab = Lab::read(&ground.repository)?;
+    let mut command = Command::new(env::current_exe().context("cannot name this program")?);
+    command.args(["--engine", "docker", "--locked", "matrix", "--check"]).current_dir(&ground.repository);
+    for host in lab.hosts.iter().filter(|host| engine::is_native(host.arch)) {
+        command.args(["--host", &host.name]);
+    }
+    if let Some(address) = daemon.host() {
+        command.env("DOCKER_HOST", address);
+    }
+    process::run_shown(&mut command)
+}

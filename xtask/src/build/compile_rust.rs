@@ -84,7 +84,7 @@ pub(super) fn vendored_config() -> [String; 4] {
 }
 
 /// What cargo needs in an image whose root is read-only; `state` keeps purposes apart that would otherwise rebuild each other's crates.
-pub(super) fn cargo_environment(state: &str) -> Vec<(String, String)> {
+pub(crate) fn cargo_environment(state: &str) -> Vec<(String, String)> {
     vec![
         ("CARGO_HOME".to_owned(), "/tmp/cargo".to_owned()),
         ("CARGO_TARGET_DIR".to_owned(), format!("{}/{state}", inside::BUILD)),

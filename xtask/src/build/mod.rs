@@ -3,6 +3,7 @@
 mod compile_c;
 mod compile_rust;
 mod manifest;
+mod room;
 mod sources;
 mod vendor;
 
@@ -14,11 +15,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use plugin_compat::ElfFacts;
 
+pub(crate) use self::compile_rust::cargo_environment;
 pub(crate) use self::manifest::{Built, Manifest, sha256};
+pub(crate) use self::room::Room;
 use self::sources::Workspace;
-pub(crate) use self::sources::members;
+pub(crate) use self::sources::{members, sources_of};
 use crate::atomic;
-use crate::engine::{Engine, Exit, Job, Mount};
+use crate::engine::{Engine, Mount};
 use crate::ground::Ground;
 use crate::image::Image;
 use crate::lab::{Artifact, Lab, Recipe, Target};
@@ -26,11 +29,11 @@ use crate::lab::{Artifact, Lab, Recipe, Target};
 /// One build may take this long before it is taken for hung.
 const DEADLINE: Duration = Duration::from_secs(45 * 60);
 
-/// Where things lie inside the toolchain image while it builds.
-mod inside {
-    pub(super) const SOURCES: &str = "/src";
-    pub(super) const CRATES: &str = "/vendor";
-    pub(super) const BUILD: &str = "/build";
+/// Where things lie inside an image while it builds.
+pub(crate) mod inside {
+    pub(crate) const SOURCES: &str = "/src";
+    pub(crate) const CRATES: &str = "/vendor";
+    pub(crate) const BUILD: &str = "/build";
 }
 
 /// The image that builds everything.
@@ -307,29 +310,8 @@ fn run_inside(
     let mut mounts =
         vec![mount(&workshop.ground.repository, inside::SOURCES, false), mount(&output, inside::BUILD, true)];
     mounts.extend(crates.map(|crates| mount(crates, inside::CRATES, false)));
-    let base =
-        [("PATH", "/opt/dynlab/bin:/usr/bin:/bin"), ("HOME", "/tmp"), ("LC_ALL", "C.UTF-8"), ("TZ", "UTC")];
-    let base = base.iter().map(|(name, value)| (name.to_string(), value.to_string()));
-    let finished = workshop.engine.run(&Job {
-        image: workshop.toolchain,
-        argv: argv.iter().map(Into::into).collect(),
-        env: base.chain(env).map(|(name, value)| (name, value.into())).collect(),
-        cwd: inside::SOURCES.to_owned(),
-        mounts,
-        stdin: Vec::new(),
-        deadline: DEADLINE,
-        on_stdout_line,
-    })?;
-    match finished.exit {
-        Exit::Code(0) => Ok(finished.stdout),
-        ref exit => bail!(
-            "`{}` in {} of image {} ended with {exit}:\n{}",
-            argv.join(" "),
-            inside::SOURCES,
-            workshop.toolchain.name,
-            crate::process::tail(&finished.stdout, &finished.stderr)
-        ),
-    }
+    let room = Room { engine: workshop.engine, image: workshop.toolchain, mounts, cwd: inside::SOURCES };
+    room.run(argv, env, on_stdout_line)
 }
 
 /// Runs a cargo command of the toolchain image over the workspace, for checks that make no artifact.

@@ -116,7 +116,7 @@ pub(crate) fn digest_of_files<'a>(
 }
 
 /// What the compiler reads of a package: its manifest, its build script, `src` and `include`, sorted.
-fn sources_of(folder: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn sources_of(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = vec![folder.join("Cargo.toml")];
     let mut waiting = Vec::new();
     for name in ["build.rs", "include", "src"] {

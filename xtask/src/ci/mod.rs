@@ -4,6 +4,7 @@ mod arrows;
 mod docker;
 mod generated;
 mod in_image;
+mod msrv;
 
 use std::process::Command;
 use std::time::Instant;
@@ -26,6 +27,8 @@ pub(crate) enum Step {
     Format,
     /// clippy of the toolchain image finds nothing, and every public item is documented.
     Lint,
+    /// Contract, SDK and a plugin build with the oldest compiler that they promise, and the plugin loads.
+    Msrv,
     /// The matrix agrees everywhere and the committed report is fresh, from locked images only.
     Matrix,
     /// The docker engine comes to the same report.
@@ -52,6 +55,7 @@ fn run_step(step: Step, ground: &Ground) -> Result<()> {
         Step::Generated => generated::check(ground),
         Step::Format => in_image::format(ground),
         Step::Lint => in_image::lint(ground),
+        Step::Msrv => msrv::check(ground),
         Step::Docker => docker::check(ground),
         Step::Test => test(ground),
         Step::Matrix => matrix::run(

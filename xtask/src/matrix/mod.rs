@@ -16,7 +16,8 @@ use std::thread;
 use anyhow::{Context, Result};
 
 use self::cell::{Cell, Observed};
-use self::observe::{Memory, Place, Probed, Subject};
+use self::observe::{Memory, Probed};
+pub(crate) use self::observe::{Place, Subject, observe};
 use self::predict::Predictions;
 use self::report::{ArtifactRow, HostRow, Report};
 use self::timings::Timings;
@@ -31,7 +32,7 @@ use crate::lab::{Artifact, Host, Lab, Meeting, Target};
 pub(crate) use self::report::check_rendering;
 
 /// The program of `lab.toml` that loads plugins and tells what happened.
-const PROBE: &str = "plugin-probe";
+pub(crate) const PROBE: &str = "plugin-probe";
 
 /// What is asked for.
 pub(crate) struct Request<'a> {
@@ -195,7 +196,7 @@ impl Run<'_> {
         if !fresh.is_empty() {
             let asked: Vec<Subject<'_>> = fresh.iter().map(|&at| subjects[at].clone()).collect();
             let dist = self.ground.repository.join("dist");
-            let answers = observe::observe(self.engine, &place, &dist, &asked, &|| bar.inc(1))
+            let answers = observe(self.engine, &place, &dist, &asked, &|| bar.inc(1))
                 .with_context(|| format!("probing in {}", host.name))?;
             for (&index, Probed { observed, millis }) in fresh.iter().zip(answers) {
                 if let Ok(mut timings) = timings.lock() {

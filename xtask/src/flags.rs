@@ -14,7 +14,7 @@ use crate::lab::Arch;
 /// Exit codes: 0 all is as expected; 1 something disagrees or is stale; 2 bad input, or this machine lacks something (the
 /// message names the cure); 3 some cells could not be run here; 130 interrupted.
 #[derive(Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", term_width = 80)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) ground: GroundFlags,

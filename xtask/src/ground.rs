@@ -35,11 +35,15 @@ impl Ground {
     pub(crate) fn survey(flags: &GroundFlags) -> Result<Ground> {
         let repository = paths::repository()?;
         let cache = paths::cache()?;
+        // A wrong address is refused even where nothing need be fetched; an empty variable is one that is not set.
+        let address = |given: &Option<String>| {
+            given.as_deref().filter(|given| !given.is_empty()).map(|given| images::mirror_address(Some(given)))
+        };
         let images = images::Options {
             repository: repository.clone(),
             cache: cache.clone(),
-            mirror: flags.mirror.clone(),
-            snapshot_mirror: flags.snapshot_mirror.clone(),
+            mirror: address(&flags.mirror).transpose()?,
+            snapshot_mirror: address(&flags.snapshot_mirror).transpose()?,
             keyring: "/usr/share/keyrings/debian-archive-keyring.gpg".into(),
             engine: flags.engine,
             locked: flags.locked,

@@ -5,16 +5,19 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// The root of the repository that this xtask was built from.
+/// The root of the repository: the one whose xtask `cargo run` starts, which it tells in `CARGO_MANIFEST_DIR`, else the one
+/// that this xtask was built from. They differ where clones share a target folder.
 pub(crate) fn repository() -> Result<PathBuf> {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let root = manifest.parent().context("xtask has no parent folder")?;
-    if !root.join("lab.toml").is_file() {
-        anyhow::bail!(
-            "{} has no lab.toml; this xtask was built in a folder that has moved: run it as `cargo xtask` from the repository",
-            root.display()
-        );
-    }
+    let built_from = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let run_from = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let manifests = run_from.iter().map(PathBuf::as_path).chain([built_from]);
+    let mut roots = manifests.filter_map(Path::parent);
+    let root = roots.find(|root| root.join("lab.toml").is_file()).with_context(|| {
+        format!(
+            "{} is not in a folder with lab.toml; this xtask was built in a folder that has moved: run it as `cargo xtask` from the repository",
+            built_from.display()
+        )
+    })?;
     Ok(root.to_path_buf())
 }
 

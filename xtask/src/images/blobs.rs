@@ -16,8 +16,10 @@ use super::digest::{self, HashingWriter};
 use super::disk;
 use super::http::{Client, DownloadError, Progress};
 use super::lock::LockedPackage;
+use super::store::Guard;
 
 const PARALLEL_DOWNLOADS: usize = 4;
+const PARTIAL: &str = ".partial-";
 
 /// The folder of blobs.
 pub(super) struct Blobs {
@@ -43,6 +45,18 @@ impl Blobs {
         let folder = cache.join("blobs");
         fs::create_dir_all(&folder).map_err(|error| disk::explain(error, &folder, 0))?;
         Ok(Blobs { folder })
+    }
+
+    /// Removes downloads that an interrupted run has left half-made. The guard shows that nobody is at them.
+    pub(super) fn sweep(&self, _guard: &Guard) -> Result<()> {
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(PARTIAL) {
+                fs::remove_file(entry.path())
+                    .with_context(|| format!("cannot remove {}", entry.path().display()))?;
+            }
+        }
+        Ok(())
     }
 
     /// The file with that sum, if it is there.
@@ -154,7 +168,7 @@ impl Blobs {
     }
 
     fn temporary_io(&self) -> io::Result<NamedTempFile> {
-        tempfile::Builder::new().prefix(".partial-").tempfile_in(&self.folder)
+        tempfile::Builder::new().prefix(PARTIAL).tempfile_in(&self.folder)
     }
 
     fn publish(&self, mut file: NamedTempFile, sha256: &str) -> Result<()> {
@@ -191,11 +205,12 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 /// A bar where stderr is a terminal, one line where it is not.
 fn progress_bar(image: &str, files: usize, bytes: u64) -> ProgressBar {
     let bar = ProgressBar::new(bytes);
+    let s = if files == 1 { "" } else { "s" };
     if bar.is_hidden() {
-        eprintln!("{image}: downloading {files} files, {} MB", bytes.div_ceil(1_000_000));
+        eprintln!("{image}: downloading {files} file{s}, {} MB", bytes.div_ceil(1_000_000));
     }
     let template = "{prefix} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec}";
     bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar.set_prefix(format!("{image}: {files} files"));
+    bar.set_prefix(format!("{image}: {files} file{s}"));
     bar
 }

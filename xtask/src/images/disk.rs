@@ -34,6 +34,9 @@ pub(super) fn explain(error: io::Error, folder: &Path, needed: u64) -> anyhow::E
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             format!("{shown} cannot be written; set DYNLAB_CACHE to a folder of your own")
         }
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+            format!("{shown} cannot be made; set DYNLAB_CACHE to a folder of your own")
+        }
         _ => format!("cannot write below {shown}"),
     };
     anyhow::Error::new(error).context(sentence)

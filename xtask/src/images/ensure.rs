@@ -35,7 +35,7 @@ pub(super) fn ensure_definition(workshop: &Workshop<'_>, definition: &Definition
     if let Some(image) = ready(workshop, definition, &lock)? {
         return Ok(image);
     }
-    let guard = workshop.store.lock()?;
+    let guard = workshop.lock()?;
     // Another process may have made it while this one waited.
     if let Some(image) = ready(workshop, definition, &lock)? {
         return Ok(image);
@@ -57,7 +57,6 @@ pub(super) fn ensure_definition(workshop: &Workshop<'_>, definition: &Definition
     }
 }
 
-/// The image if it is unpacked, as the lock says or as an earlier run without the locked packages had to make it.
 /// The names of images that the cache does not have as their locks say.
 pub(crate) fn unready(options: &Options) -> Result<Vec<String>> {
     let mut missing = Vec::new();
@@ -71,6 +70,7 @@ pub(crate) fn unready(options: &Options) -> Result<Vec<String>> {
     Ok(missing)
 }
 
+/// The image if it is unpacked, as the lock says or as an earlier run without the locked packages had to make it.
 fn ready(workshop: &Workshop<'_>, definition: &Definition, lock: &Lock) -> Result<Option<Image>> {
     if let Some(rootfs) = workshop.store.rootfs(&lock.image) {
         return Ok(Some(image(definition, lock.image.clone(), rootfs, true)));

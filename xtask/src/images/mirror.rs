@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 const CURE: &str = "give a Debian mirror with --mirror URL or DYNLAB_MIRROR=URL";
 
 /// The mirror's address without a slash at its end: the one given, else the first Debian one of apt's configuration.
-pub(super) fn address(given: Option<&str>) -> Result<String> {
+pub(crate) fn address(given: Option<&str>) -> Result<String> {
     if let Some(given) = given {
         if !given.starts_with("http://") && !given.starts_with("https://") {
             bail!("mirror {given:?} must start with http:// or https://; {CURE}");

@@ -43,8 +43,9 @@ use self::definition::Definition;
 pub(crate) use self::ensure::{build, ensure, unready};
 use self::http::Client;
 pub(crate) use self::list::list;
+pub(crate) use self::mirror::address as mirror_address;
 pub(crate) use self::renew::renew;
-use self::store::Store;
+use self::store::{Guard, Store};
 pub(crate) use self::verify::verify;
 use crate::engine::EngineChoice;
 use crate::flags::ImagesVerb;
@@ -102,6 +103,13 @@ struct Workshop<'a> {
 impl<'a> Workshop<'a> {
     fn open(options: &'a Options) -> Result<Workshop<'a>> {
         Ok(Workshop { options, blobs: Blobs::open(&options.cache)?, store: Store::open(&options.cache)? })
+    }
+
+    /// Waits until no other process makes images or fetches for them, then sweeps away what interrupted ones have left.
+    fn lock(&self) -> Result<Guard> {
+        let guard = self.store.lock()?;
+        self.blobs.sweep(&guard)?;
+        Ok(guard)
     }
 
     fn sources(&self) -> Result<Sources> {

@@ -79,10 +79,10 @@ fn kept(definition: &Definition, old: &Lock) -> Result<Vec<LockedPackage>> {
 }
 
 fn lock_of(workshop: &Workshop<'_>, definition: &Definition, package: Vec<LockedPackage>) -> Result<Lock> {
+    let guard = workshop.lock()?;
     if let Fetched::Gone(gone) = fetch(workshop, definition, &package)? {
         bail!("image {}: {} is not on the mirror", definition.name, gone[0].path);
     }
-    let guard = workshop.store.lock()?;
     let assembled = make(workshop, definition, &package, &guard)?;
     let image = publish(workshop, definition, assembled, true)?;
     Ok(Lock {

@@ -39,6 +39,7 @@ pub(crate) fn verify(options: &Options, names: &[String]) -> Result<()> {
 /// What differs between the lock's image and one made now; nothing if nothing does.
 fn difference(workshop: &Workshop<'_>, definition: &Definition) -> Result<Option<String>> {
     let lock = Lock::read(definition)?;
+    let guard = workshop.lock()?;
     if let Fetched::Gone(gone) = fetch(workshop, definition, &lock.package)? {
         bail!(
             "image {} cannot be verified: {} {} has left the mirror; give --snapshot-mirror URL, or run `cargo xtask images lock {0}`",
@@ -47,7 +48,6 @@ fn difference(workshop: &Workshop<'_>, definition: &Definition) -> Result<Option
             gone[0].version
         );
     }
-    let guard = workshop.store.lock()?;
     let made = make(workshop, definition, &lock.package, &guard)?;
     if made.digest == lock.image {
         return Ok(None);

@@ -37,7 +37,10 @@ impl Ground {
         let cache = paths::cache()?;
         // A wrong address is refused even where nothing need be fetched; an empty variable is one that is not set.
         let address = |given: &Option<String>| {
-            given.as_deref().filter(|given| !given.is_empty()).map(|given| images::mirror_address(Some(given)))
+            given
+                .as_deref()
+                .filter(|given| !given.is_empty())
+                .map(|given| images::mirror_address(Some(given)))
         };
         let images = images::Options {
             repository: repository.clone(),

@@ -7,6 +7,7 @@ mod atomic;
 mod build;
 mod ci;
 mod codegen;
+mod columns;
 mod doctor;
 mod engine;
 mod error;

@@ -1,14 +1,12 @@
 //! The findings as text of 80 columns, and as JSON.
 
-use std::fmt::Write;
-
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::check::{Check, State};
+use crate::columns::paragraph;
 use crate::engine::EngineChoice;
 
-const COLUMNS: usize = 80;
 /// Where details begin.
 const INDENT: usize = 21;
 
@@ -22,9 +20,9 @@ pub(super) fn text(engine: EngineChoice, checks: &[Check]) -> String {
             State::Partial => "PARTIAL",
             State::Unneeded => "-",
         };
-        paragraph(&mut text, &format!("  {mark:<8} {}", check.name), &check.detail);
+        paragraph(&mut text, INDENT, &format!("  {mark:<8} {}", check.name), &check.detail);
         if let Some(cure) = &check.cure {
-            paragraph(&mut text, "", &format!("-> {cure}"));
+            paragraph(&mut text, INDENT, "", &format!("-> {cure}"));
         }
     }
     text.push('\n');
@@ -52,28 +50,10 @@ fn name(engine: EngineChoice) -> String {
     engine.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
 }
 
-/// `label`, and beside it `words`, broken between words.
-fn paragraph(text: &mut String, label: &str, words: &str) {
-    let mut line = format!("{label:<INDENT$}");
-    let mut empty = true;
-    for word in words.split_whitespace() {
-        if !empty && line.chars().count() + 1 + word.chars().count() > COLUMNS {
-            let _ = writeln!(text, "{line}");
-            line = " ".repeat(INDENT);
-            empty = true;
-        }
-        if !empty {
-            line.push(' ');
-        }
-        line.push_str(word);
-        empty = false;
-    }
-    let _ = writeln!(text, "{}", line.trim_end());
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::columns::COLUMNS;
 
     fn findings() -> [Check; 3] {
         let docker = Check {

@@ -194,6 +194,23 @@ mod tests {
     }
 
     #[test]
+    fn a_run_of_a_part_is_compared_with_its_part_of_the_committed_report() {
+        let repository = crate::paths::repository().unwrap();
+        let mut report = Report::read(&repository.join(JSON)).unwrap();
+        report.hosts.truncate(1);
+        let host = report.hosts[0].name.clone();
+        report.cells.retain(|cell| cell.host == host);
+        report.check(&repository, false).unwrap();
+        report.cells[0].observed = "another outcome".to_owned();
+        let error = report.check(&repository, false).unwrap_err();
+        let sentence = error.to_string();
+        assert_eq!(Stop::exit_code_of(&error), 1);
+        for part in [&host, &report.cells[0].artifact, "matrix.json is stale", "run `cargo xtask matrix`"] {
+            assert!(sentence.contains(part), "{part:?} is not in: {sentence}");
+        }
+    }
+
+    #[test]
     fn the_first_difference_is_shown() {
         assert_eq!(first_difference("a\nb\n", "a\nb\n"), None);
         assert_eq!(first_difference("a\nb\n", "a\nc\n"), Some((2, "b", "c")));

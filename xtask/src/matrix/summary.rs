@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::report::Report;
+use crate::columns::paragraph;
 
 /// Disagreements that are shown; the report has all of them.
 const SHOWN: usize = 20;
@@ -37,18 +38,37 @@ pub(crate) fn render(report: &Report) -> String {
     }
     let odd: Vec<_> = report.cells.iter().filter(|cell| !cell.agree).collect();
     for cell in odd.iter().take(SHOWN) {
-        let _ = write!(text, "\n{}\n  in {}: {}\n", cell.artifact, cell.host, cell.disagreements.join("; "));
+        let _ = writeln!(text, "\n{}", cell.artifact);
+        paragraph(&mut text, 2, "", &format!("in {}: {}", cell.host, cell.disagreements.join("; ")));
     }
     if odd.len() > SHOWN {
         let _ = writeln!(text, "\n... and {} more", odd.len() - SHOWN);
     }
     let _ = writeln!(
         text,
-        "\n{} hosts x {} artifacts: {} of {} cells agree (predicted = observed = expected).",
+        "\n{} hosts x {} artifacts; predicted = observed = expected in {} of {} cells.",
         report.hosts.len(),
         report.artifacts.len(),
         report.cells.len() - odd.len(),
         report.cells.len()
     );
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_committed_report_is_summed_up_in_eighty_columns() {
+        let json = crate::paths::repository().unwrap().join("bench-results/matrix/matrix.json");
+        let mut report: Report = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
+        let cells = report.cells.len();
+        let odd = &mut report.cells[0];
+        odd.agree = false;
+        odd.disagreements = vec!["predicted one thing, expected another".to_owned(); 3];
+        let text = render(&report);
+        assert!(text.lines().all(|line| line.chars().count() <= crate::columns::COLUMNS), "{text}");
+        assert!(text.ends_with(&format!("in {} of {cells} cells.\n", cells - 1)), "{text}");
+    }
 }

@@ -151,7 +151,12 @@ fn without_network_it_is_told_what_is_cached_and_what_is_not() {
     let machine = Machine::new();
     machine.refuses(
         &["images", "build", "emulator"],
-        &["image emulator", "0 of 1 packages are cached", "not cached: qemu-user-static", "check the network"],
+        &[
+            "image emulator",
+            "0 of 1 packages are cached",
+            "not cached: qemu-user-static",
+            "check the network",
+        ],
     );
     machine.refuses(
         &["matrix", "--host", "bookworm-x86_64-gnu"],

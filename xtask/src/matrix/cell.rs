@@ -187,6 +187,16 @@ mod tests {
     }
 
     #[test]
+    fn a_cell_that_was_not_run_never_agrees_and_says_why() {
+        let verdict = Verdict::of(Vec::new());
+        let cell =
+            compare("host", "artifact", &verdict, Err("there is no binfmt_misc"), &Expectation::works());
+        assert!(!cell.agree);
+        assert_eq!((cell.observed.as_str(), cell.loader.as_str()), (NOT_RUN, NOT_RUN));
+        assert_eq!(cell.disagreements, ["not run, because there is no binfmt_misc"]);
+    }
+
+    #[test]
     fn agreement_needs_verdicts_loader_and_expectation() {
         use Outcome::{Crashed, Refused, Works};
         struct Case {

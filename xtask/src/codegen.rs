@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
 
+use crate::atomic;
 use crate::error::Stop;
 use crate::paths;
 
@@ -45,11 +46,7 @@ fn settle(root: &Path, path: &str, content: &str, check: bool) -> Result<()> {
             format!("{path} is not what its sources generate; run `cargo xtask codegen` and commit it");
         return Err(Stop::Disagreement(sentence).into());
     }
-    let folder = file.parent().context("a generated file lies in a folder")?;
-    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let partial = file.with_extension("partial");
-    fs::write(&partial, content).with_context(|| format!("cannot write {}", partial.display()))?;
-    fs::rename(&partial, &file).with_context(|| format!("cannot write {}", file.display()))
+    atomic::write(&file, content.as_bytes())
 }
 
 /// The C header of the contract, from the sources of the crate in `folder`.

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use sha2::{Digest, Sha256};
 
+use super::sha256;
 use crate::process;
 
 /// The folder that holds the source of every crate in `Cargo.lock`, fetched now if it is not there.
@@ -17,7 +17,7 @@ use crate::process;
 /// A crate that is neither in cargo's cache nor to be downloaded; `Cargo.lock` that does not fit the manifests.
 pub(crate) fn ensure(repository: &Path, cache: &Path) -> Result<PathBuf> {
     let lock = fs::read(repository.join("Cargo.lock")).context("cannot read Cargo.lock")?;
-    let vendored = cache.join("crates").join(format!("{:x}", Sha256::digest(&lock)));
+    let vendored = cache.join("crates").join(sha256(&lock));
     if vendored.is_dir() {
         return Ok(vendored);
     }

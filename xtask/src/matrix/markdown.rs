@@ -66,10 +66,9 @@ fn hosts_rows(page: &mut String, report: &Report) {
         let count = |outcome: &str| cells.iter().filter(|cell| cell.observed == outcome).count();
         let _ = writeln!(
             page,
-            "| {} | {} {} | {} | {} | {} | {} | {} | {} of {} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {} of {} |",
             host.name,
-            if host.libc == crate::lab::Libc::Gnu { "glibc" } else { "musl" },
-            host.libc_version,
+            host.libc_name(),
             count("works"),
             count("refused"),
             count("failed"),

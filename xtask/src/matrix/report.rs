@@ -61,6 +61,17 @@ pub(crate) struct ArtifactRow {
     pub(crate) glibc_floor: Option<String>,
 }
 
+impl HostRow {
+    /// The C library as people name it: `glibc 2.36`, `musl 1.2.5`.
+    pub(crate) fn libc_name(&self) -> String {
+        let family = match self.libc {
+            Libc::Gnu => "glibc",
+            Libc::Musl => "musl",
+        };
+        format!("{family} {}", self.libc_version)
+    }
+}
+
 impl ArtifactRow {
     /// How cells name it.
     pub(crate) fn id(&self) -> String {

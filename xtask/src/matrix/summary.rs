@@ -23,11 +23,7 @@ pub(crate) fn render(report: &Report) -> String {
             text,
             "{:<24} {:<12} {:>5} {:>7} {:>6} {:>7} {:>4} {:>8}",
             host.name,
-            format!(
-                "{} {}",
-                if host.libc == crate::lab::Libc::Gnu { "glibc" } else { "musl" },
-                host.libc_version
-            ),
+            host.libc_name(),
             count("works"),
             count("refused"),
             count("failed"),

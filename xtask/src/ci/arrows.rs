@@ -12,6 +12,7 @@ use crate::error::Stop;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("plugin-abi", &[]),
     ("plugin-sdk", &["plugin-abi"]),
+    ("plugin-settings", &["plugin-sdk"]),
     ("plugin-compat", &["plugin-abi"]),
     ("plugin-host", &["plugin-abi", "plugin-compat"]),
     ("server", &["plugin-host"]),
@@ -19,7 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// What a plugin may depend on: it is written against the SDK alone.
-const ALLOWED_TO_PLUGINS: &[&str] = &["plugin-sdk"];
+const ALLOWED_TO_PLUGINS: &[&str] = &["plugin-sdk", "plugin-settings"];
 
 /// Only this crate opens plugins.
 const MAY_DLOPEN: &str = "plugin-host";

@@ -15,7 +15,7 @@ use plugin_host::{
     RegistryEvent, Request, Response, Settings, Slot, load,
 };
 
-use crate::flags::Flags;
+use crate::options::Options;
 use crate::router::Router;
 
 /// A handler on its route: whichever version of the plugin is active.
@@ -42,10 +42,14 @@ impl Handler {
 ///
 /// # Errors
 /// If the plugin root or the allow-list cannot be read, or this process not be judged against.
-pub(crate) fn load_all(flags: &Flags) -> anyhow::Result<Router<Handler>> {
-    let files = plugin_files(&flags.plugin_root)?;
-    let admission = Admission { allow_list: read_allow_list(flags)?, kind: Some(Kind::Handler) };
-    let host = Host::of_this_process(flags.labels.iter().cloned().collect())
+pub(crate) fn load_all(options: &Options) -> anyhow::Result<Router<Handler>> {
+    let root = options
+        .plugin_root
+        .as_deref()
+        .context("no plugin root is given; name one with --plugin-root or SERVER_PLUGIN_ROOT")?;
+    let files = plugin_files(root)?;
+    let admission = Admission { allow_list: read_allow_list(options)?, kind: Some(Kind::Handler) };
+    let host = Host::of_this_process(options.labels.clone())
         .context("cannot read the facts of this host, which plugins are judged against")?;
     let registry = Registry::new(FaultPolicy::default(), log_event);
     let mut seen = BTreeSet::new();
@@ -90,8 +94,8 @@ fn plugin_files(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn read_allow_list(flags: &Flags) -> anyhow::Result<Option<AllowList>> {
-    let Some(path) = &flags.allow_list else { return Ok(None) };
+fn read_allow_list(options: &Options) -> anyhow::Result<Option<AllowList>> {
+    let Some(path) = &options.allow_list else { return Ok(None) };
     let wrong = || format!("cannot use the allow-list {}", path.display());
     let text = fs::read_to_string(path).with_context(wrong)?;
     Ok(Some(AllowList::parse(&text).with_context(wrong)?))

@@ -16,8 +16,8 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 
-use crate::flags::Flags;
-use crate::service::Service;
+use super::service::Service;
+use crate::options::Options;
 use crate::shutdown::Stop;
 
 pub(crate) fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -33,22 +33,22 @@ pub(crate) fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 pub(crate) fn serve(
     listener: TcpListener,
     service: Service,
-    flags: &Flags,
+    options: &Options,
     stop: Stop,
 ) -> anyhow::Result<()> {
     let address = listener.local_addr().context("cannot read the address of the listening socket")?;
     listener.set_nonblocking(true).context("cannot prepare the listening socket")?;
-    let slots = Arc::new(Semaphore::new(flags.max_connections as usize));
+    let slots = Arc::new(Semaphore::new(options.max_connections));
     let mut workers = Vec::new();
-    for number in 0..flags.threads() {
+    for number in 0..options.threads {
         let worker = Worker {
             listener: listener.try_clone().context("cannot share the listening socket")?,
             service: service.clone(),
             slots: Arc::clone(&slots),
             stop: stop.clone(),
-            head_limit: flags.head_limit,
-            read_timeout: flags.read_timeout,
-            shutdown_deadline: flags.shutdown_deadline,
+            head_limit: options.head_limit,
+            read_timeout: options.read_timeout,
+            shutdown_deadline: options.shutdown_deadline,
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

@@ -1,0 +1,128 @@
+//! What the operator asked for: flags win over the environment, the environment over the configuration file.
+
+mod given;
+mod plugin;
+mod value;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Parser;
+use tracing::Level;
+
+use self::given::Given;
+pub(crate) use self::plugin::PluginOptions;
+
+/// HTTP server whose handlers and middlewares are native plugins.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct CommandLine {
+    /// Configuration file, TOML; flags and environment win over it.
+    #[arg(long, env = "SERVER_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    #[command(flatten)]
+    given: Given,
+}
+
+/// The options of a run, complete.
+#[derive(Debug)]
+pub(crate) struct Options {
+    /// Folder with the plugins; `None` if none was given.
+    pub(crate) plugin_root: Option<PathBuf>,
+    pub(crate) address: SocketAddr,
+    /// At least 1.
+    pub(crate) threads: usize,
+    pub(crate) read_timeout: Duration,
+    pub(crate) shutdown_deadline: Duration,
+    /// In bytes.
+    pub(crate) head_limit: usize,
+    /// In bytes.
+    pub(crate) body_limit: usize,
+    /// At least 1.
+    pub(crate) max_connections: usize,
+    pub(crate) allow_list: Option<PathBuf>,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) log_level: Level,
+    /// The settings of each plugin, from the file alone.
+    pub(crate) plugins: PluginOptions,
+}
+
+impl Options {
+    /// Reads command line, environment and configuration file. Ends the process on `--help` and on wrong flags, as clap does.
+    ///
+    /// # Errors
+    /// If the configuration file cannot be read or says something that no option is.
+    pub(crate) fn read(name: &'static str) -> anyhow::Result<Self> {
+        use clap::{CommandFactory, FromArgMatches};
+        let matches = CommandLine::command().name(name).get_matches();
+        let line = CommandLine::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        let file = match &line.config {
+            Some(path) => {
+                let text = fs::read_to_string(path)
+                    .with_context(|| format!("cannot read the configuration file {}", path.display()))?;
+                Given::parse_file(&text)
+                    .with_context(|| format!("the configuration file {} is wrong", path.display()))?
+            }
+            None => Given::default(),
+        };
+        Ok(Self::complete(line.given.or(file)))
+    }
+
+    /// Fills in the defaults.
+    fn complete(given: Given) -> Self {
+        let host = given.host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let port = given.port.unwrap_or(8080);
+        let span = |given: Option<value::Span>, default: u64| {
+            given.map_or(Duration::from_secs(default), |span| span.0)
+        };
+        Self {
+            plugin_root: given.plugin_root,
+            address: given.addr.unwrap_or(SocketAddr::new(host, port)),
+            threads: match given.threads {
+                Some(threads) => usize::from(threads.get()),
+                None => std::thread::available_parallelism().map_or(1, usize::from),
+            },
+            read_timeout: span(given.read_timeout, 10),
+            shutdown_deadline: span(given.shutdown_deadline, 10),
+            head_limit: given.head_limit.map_or(16 * 1024, |limit| limit.0),
+            body_limit: given.body_limit.unwrap_or(1024 * 1024),
+            max_connections: given.max_connections.map_or(10_000, |most| most.get() as usize),
+            allow_list: given.allow_list,
+            labels: given.labels.into_iter().map(|label| (label.key, label.value)).collect(),
+            log_level: given.log_level.unwrap_or(Level::INFO),
+            plugins: PluginOptions {
+                middleware_order: given.middleware_order,
+                handlers: given.handlers,
+                middlewares: given.middlewares,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flags_are_consistent() {
+        use clap::CommandFactory;
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_the_defaults() {
+        let line = CommandLine::parse_from(["server", "--port", "1", "--label", "a=1"]);
+        let file = "port = 2\nread-timeout = \"3s\"\nlabels = [\"b=2\"]\nlog-level = \"debug\"";
+        let options = Options::complete(line.given.or(Given::parse_file(file).unwrap()));
+        assert_eq!(options.address, "127.0.0.1:1".parse().unwrap());
+        assert_eq!(options.read_timeout, Duration::from_secs(3));
+        assert_eq!(options.shutdown_deadline, Duration::from_secs(10));
+        assert_eq!(options.labels, BTreeMap::from([("a".to_owned(), "1".to_owned())]));
+        assert_eq!(options.log_level, Level::DEBUG);
+    }
+}

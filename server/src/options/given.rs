@@ -1,0 +1,115 @@
+//! Options as one source gives them: each may be missing. The comments are the help text.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::num::{NonZeroU16, NonZeroU32};
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Deserialize;
+use tracing::Level;
+
+use super::plugin::{HandlerOptions, MiddlewareOptions};
+use super::value::{HeadLimit, Label, Span, from_text};
+
+/// One field for each option, by the same name in flags, environment (`SERVER_`, in capitals) and file. Only the file says
+/// anything of single plugins.
+#[derive(Args, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub(super) struct Given {
+    /// Folder with the plugins: handlers lie in its subfolder `handlers`, middlewares in `middlewares`.
+    #[arg(long, env = "SERVER_PLUGIN_ROOT", value_name = "DIR")]
+    pub(super) plugin_root: Option<PathBuf>,
+
+    /// Address to listen on [default: 127.0.0.1].
+    #[arg(long, env = "SERVER_HOST", value_name = "IP")]
+    pub(super) host: Option<IpAddr>,
+
+    /// Port to listen on; 0 lets the system choose, and the log says which [default: 8080].
+    #[arg(long, env = "SERVER_PORT")]
+    pub(super) port: Option<u16>,
+
+    /// Address and port in one, instead of --host and --port.
+    #[arg(long, env = "SERVER_ADDR", value_name = "IP:PORT")]
+    pub(super) addr: Option<SocketAddr>,
+
+    /// Threads that accept and answer [default: one for each core].
+    #[arg(long, env = "SERVER_THREADS", value_name = "N")]
+    pub(super) threads: Option<NonZeroU16>,
+
+    /// Time for a request's head to arrive, and again for its body, such as 10s or 500ms [default: 10s].
+    #[arg(long, env = "SERVER_READ_TIMEOUT", value_name = "TIME")]
+    #[serde(deserialize_with = "from_text")]
+    pub(super) read_timeout: Option<Span>,
+
+    /// Time that open requests get to finish after SIGTERM or SIGINT [default: 10s].
+    #[arg(long, env = "SERVER_SHUTDOWN_DEADLINE", value_name = "TIME")]
+    #[serde(deserialize_with = "from_text")]
+    pub(super) shutdown_deadline: Option<Span>,
+
+    /// Largest request head in bytes; a larger one is answered 431 [default: 16384].
+    #[arg(long, env = "SERVER_HEAD_LIMIT", value_name = "BYTES")]
+    pub(super) head_limit: Option<HeadLimit>,
+
+    /// Largest request body in bytes; a larger one is answered 413 [default: 1048576].
+    #[arg(long, env = "SERVER_BODY_LIMIT", value_name = "BYTES")]
+    pub(super) body_limit: Option<usize>,
+
+    /// Connections served at once; further ones wait in the system's queue [default: 10000].
+    #[arg(long, env = "SERVER_MAX_CONNECTIONS", value_name = "N")]
+    pub(super) max_connections: Option<NonZeroU32>,
+
+    /// File of SHA-256 sums, one a line; plugins that are not in it are refused.
+    #[arg(long, env = "SERVER_ALLOW_LIST", value_name = "FILE")]
+    pub(super) allow_list: Option<PathBuf>,
+
+    /// Label told to the plugins when they are asked whether they accept this host; repeatable.
+    #[arg(long = "label", env = "SERVER_LABELS", value_delimiter = ',', value_name = "KEY=VALUE")]
+    pub(super) labels: Vec<Label>,
+
+    /// How much to log: error, warn, info, debug or trace [default: info].
+    #[arg(long, env = "SERVER_LOG_LEVEL", value_name = "LEVEL")]
+    #[serde(deserialize_with = "from_text")]
+    pub(super) log_level: Option<Level>,
+
+    #[arg(skip)]
+    pub(super) middleware_order: Vec<String>,
+
+    #[arg(skip)]
+    pub(super) handlers: BTreeMap<String, HandlerOptions>,
+
+    #[arg(skip)]
+    pub(super) middlewares: BTreeMap<String, MiddlewareOptions>,
+}
+
+impl Given {
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// With line and column, and the keys that exist.
+    pub(super) fn parse_file(text: &str) -> Result<Self, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    /// What `self`, the command line, gives, and from the file `other` what it does not.
+    pub(super) fn or(self, other: Self) -> Self {
+        Self {
+            plugin_root: self.plugin_root.or(other.plugin_root),
+            host: self.host.or(other.host),
+            port: self.port.or(other.port),
+            addr: self.addr.or(other.addr),
+            threads: self.threads.or(other.threads),
+            read_timeout: self.read_timeout.or(other.read_timeout),
+            shutdown_deadline: self.shutdown_deadline.or(other.shutdown_deadline),
+            head_limit: self.head_limit.or(other.head_limit),
+            body_limit: self.body_limit.or(other.body_limit),
+            max_connections: self.max_connections.or(other.max_connections),
+            allow_list: self.allow_list.or(other.allow_list),
+            labels: if self.labels.is_empty() { other.labels } else { self.labels },
+            log_level: self.log_level.or(other.log_level),
+            middleware_order: other.middleware_order,
+            handlers: other.handlers,
+            middlewares: other.middlewares,
+        }
+    }
+}

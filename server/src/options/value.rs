@@ -1,0 +1,119 @@
+//! Kinds of values that options have, each written the same way in flags, environment and file.
+
+use std::fmt::Display;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+
+/// A span of time: a number and a unit, `10s`, `500ms`, `2m`; more than nothing and at most a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span(pub(crate) Duration);
+
+/// The most bytes that a request's head may have.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "usize")]
+pub(crate) struct HeadLimit(pub(crate) usize);
+
+/// What an operator says of a host, `rack=a1`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Label {
+    pub(crate) key: String,
+    pub(crate) value: String,
+}
+
+/// For fields of the configuration file whose type is read from text as a flag is.
+pub(crate) fn from_text<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: Display>,
+{
+    String::deserialize(deserializer)?.parse().map(Some).map_err(serde::de::Error::custom)
+}
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+        let number: u64 = digits.parse().map_err(|_| "write it like 10s, 500ms or 2m".to_owned())?;
+        let duration = match &text[digits.len()..] {
+            "ms" => Duration::from_millis(number),
+            "s" | "" => Duration::from_secs(number),
+            "m" => Duration::from_secs(number.saturating_mul(60)),
+            unit => return Err(format!("unknown unit `{unit}`; use ms, s or m")),
+        };
+        // Beyond a day clocks may overflow, and nobody means it.
+        if duration.is_zero() || duration > Duration::from_secs(24 * 60 * 60) {
+            return Err("must be more than nothing and at most a day".to_owned());
+        }
+        Ok(Self(duration))
+    }
+}
+
+/// hyper keeps a head in one buffer and asks for at least this much.
+const SMALLEST_HEAD_LIMIT: usize = 8 * 1024;
+
+impl TryFrom<usize> for HeadLimit {
+    type Error = String;
+
+    fn try_from(bytes: usize) -> Result<Self, String> {
+        if bytes < SMALLEST_HEAD_LIMIT {
+            return Err(format!("must be at least {SMALLEST_HEAD_LIMIT}"));
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl FromStr for HeadLimit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse::<usize>().map_err(|_| "not a number of bytes".to_owned())?.try_into()
+    }
+}
+
+impl FromStr for Label {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((key, value)) if !key.is_empty() => {
+                Ok(Self { key: key.to_owned(), value: value.to_owned() })
+            }
+            _ => Err("write it like rack=a1".to_owned()),
+        }
+    }
+}
+
+impl TryFrom<String> for Label {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_of_time_have_a_unit_and_bounds() {
+        let cases = [
+            ("10s", Some(10_000)),
+            ("7", Some(7_000)),
+            ("500ms", Some(500)),
+            ("2m", Some(120_000)),
+            ("0s", None),
+            ("2h", None),
+            ("-1s", None),
+            ("s", None),
+            ("99999999999m", None),
+        ];
+        for (text, millis) in cases {
+            assert_eq!(text.parse().ok(), millis.map(|millis| Span(Duration::from_millis(millis))), "{text}");
+        }
+    }
+}

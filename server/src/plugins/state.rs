@@ -1,0 +1,94 @@
+//! What an operator may know of the plugins at one moment.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Everything, as of one moment.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct PluginsState {
+    /// By kind and name; middlewares in the order in which a request meets them.
+    pub(crate) plugins: Vec<PluginState>,
+    /// Files and versions that are not used, by path.
+    pub(crate) refused: Vec<RefusedState>,
+    /// Middlewares without which nothing is served, and which are not there.
+    pub(crate) missing_middlewares: Vec<String>,
+}
+
+/// A plugin with all its versions.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct PluginState {
+    pub(crate) kind: Family,
+    pub(crate) name: String,
+    /// Where it is mounted; a handler whose route belongs to another has none, nor has a middleware.
+    pub(crate) route: Option<String>,
+    /// The methods it answers; none for a middleware.
+    pub(crate) methods: Vec<String>,
+    /// The newest first.
+    pub(crate) versions: Vec<VersionState>,
+}
+
+/// The two kinds of plugin that a web server has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Family {
+    /// Answers requests.
+    Handler,
+    /// Stands before and behind the handlers.
+    Middleware,
+}
+
+/// A version that is loaded.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct VersionState {
+    pub(crate) version: String,
+    pub(crate) standing: Standing,
+    /// The file it was loaded from; none if it is part of the program.
+    pub(crate) path: Option<PathBuf>,
+    /// Digest of the bytes that were judged and loaded, in hexadecimal.
+    pub(crate) sha256: Option<String>,
+    pub(crate) target: String,
+    pub(crate) compiler: String,
+    /// Why it says it cannot do its work at this moment, if so.
+    pub(crate) unhealthy: Option<String>,
+    pub(crate) calls: CallsState,
+}
+
+/// Whether a version is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Standing {
+    /// It is called.
+    Active,
+    /// It is kept to go back to.
+    Standby,
+    /// It panicked too often, or an operator said so; it is not called until its file changes or it is released.
+    Quarantined,
+}
+
+/// What became of the calls of a version since it was loaded. The calls of a middleware are its `before` and `after` together.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct CallsState {
+    pub(crate) calls: u64,
+    /// Calls that failed, panics among them.
+    pub(crate) errors: u64,
+    pub(crate) panics: u64,
+    /// How long all calls together took.
+    pub(crate) total: Duration,
+    /// How many calls took at most so many nanoseconds and more than the bound before; the last bound is `u64::MAX`.
+    pub(crate) histogram: BTreeMap<u64, u64>,
+}
+
+/// A file that is not used, and why.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct RefusedState {
+    pub(crate) kind: Family,
+    /// The file, or for a plugin that is part of the program its name.
+    pub(crate) path: PathBuf,
+    /// The stable code of the most fundamental reason.
+    pub(crate) code: String,
+    /// All reasons, as sentences that name both sides and the cure.
+    pub(crate) reason: String,
+}

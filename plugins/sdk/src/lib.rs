@@ -39,6 +39,7 @@ mod error;
 mod guard;
 mod host;
 mod plugin;
+mod vary;
 
 mod cache;
 mod handler;

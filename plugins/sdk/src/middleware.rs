@@ -1,6 +1,7 @@
 //! Middlewares: before and after the handler, or instead of it.
 
 use crate::handler::{accepted, headers, unsupported};
+use crate::vary;
 use crate::{Error, Plugin, Request, Response};
 use plugin_abi::view::array;
 use plugin_abi::{sized, Address, Bytes, ResponseView, Text};
@@ -179,6 +180,19 @@ impl<'a> Answer<'a> {
     /// The means to change it.
     pub fn edit(&mut self) -> &mut AnswerEdit<'a> {
         &mut self.edit
+    }
+
+    /// Says in `vary` that the response depends on these fields of the request, beside those that are named there
+    /// already. Once for all that a middleware depends on: a second call would not see the first.
+    ///
+    /// # Errors
+    /// If the host does not take it.
+    pub fn vary_on(&mut self, names: &[&str]) -> Result<(), Error> {
+        let present = self.headers().filter(|(name, _)| *name == b"vary").map(|(_, value)| value);
+        match vary::extended(present, names) {
+            Some(value) => self.edit.set_header("vary", value),
+            None => Ok(()),
+        }
     }
 }
 

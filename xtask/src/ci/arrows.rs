@@ -15,6 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("plugin-settings", &["plugin-sdk"]),
     ("plugin-compat", &["plugin-abi"]),
     ("plugin-host", &["plugin-abi", "plugin-compat"]),
+    ("plugin-testing", &["plugin-host"]),
     ("server", &["plugin-host"]),
     ("xtask", &["plugin-compat"]),
 ];

@@ -1,0 +1,35 @@
+//! For the tests of plugins: a linked plugin, driven through the contract's tables as a host would, without a file.
+#![forbid(unsafe_code)]
+
+mod exchange;
+mod leak;
+mod request;
+
+use std::collections::BTreeMap;
+
+use plugin_host::{
+    CreateError, HostEnvironment, LogFunction, MiddlewareInstance, Plugin, Settings, StaticPlugin,
+};
+
+pub use exchange::{Outcome, answered, exchange, field, fields, only, passed};
+pub use leak::abandoned_requests_leak_nothing;
+pub use request::TestRequest;
+
+/// An instance of a linked middleware with these settings; what it logs goes to `log`.
+///
+/// # Errors
+/// What the plugin says about its settings.
+///
+/// # Panics
+/// If the plugin breaks the contract before it comes to its settings.
+pub fn middleware(
+    plugin: &StaticPlugin,
+    settings: &str,
+    log: Option<LogFunction>,
+) -> Result<MiddlewareInstance, CreateError> {
+    let plugin = Plugin::linked(plugin).expect("the plugin's note and descriptor keep to the contract");
+    let host = HostEnvironment::gather(BTreeMap::new(), String::new());
+    plugin.accept(&host).expect("the plugin accepts this host");
+    let settings = Settings { config: settings.as_bytes().to_vec(), factory: None, log };
+    MiddlewareInstance::create(&plugin, &host, &settings)
+}

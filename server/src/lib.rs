@@ -10,6 +10,8 @@ mod options;
 mod plugins;
 mod router;
 mod shutdown;
+#[allow(dead_code, unused_imports, reason = "not yet called by the plugins and the listeners")]
+mod stats;
 
 use std::process::ExitCode;
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -69,15 +68,16 @@ pub(crate) enum Standing {
 }
 
 /// What became of the calls of a version since it was loaded. The calls of a middleware are its `before` and `after` together.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CallsState {
     pub(crate) calls: u64,
     /// Calls that failed, panics among them.
     pub(crate) errors: u64,
     pub(crate) panics: u64,
-    /// How long all calls together took.
-    pub(crate) total: Duration,
-    /// How many calls took at most so many nanoseconds and more than the bound before; the last bound is `u64::MAX`.
+    /// How long all calls together took, in nanoseconds.
+    pub(crate) total_ns: u64,
+    /// How many calls took at most so many nanoseconds, and more than the bound below: each bound is a quarter above it or
+    /// less, the last is `u64::MAX`. Bounds without a call are left out.
     pub(crate) histogram: BTreeMap<u64, u64>,
 }
 

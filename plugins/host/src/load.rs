@@ -70,41 +70,77 @@ impl Host {
 /// [`LoadError`]. Only [`LoadError::Map`], [`LoadError::Entry`] and [`LoadError::Accept`] may have run code of
 /// the plugin.
 pub fn load(host: &Host, admission: &Admission, path: &Path) -> Result<Plugin, LoadError> {
-    let file = open_trusted(path).map_err(LoadError::Distrusted)?;
-    let bytes = read_whole(file, path)?;
-    let sha256 = Sha256Digest::of(&bytes);
-    if admission.allow_list.as_ref().is_some_and(|list| !list.allows(&sha256)) {
-        return Err(LoadError::NotAllowed { path: path.to_owned(), sha256 });
-    }
-    let policy = admission.kind.map_or_else(Policy::any_kind, Policy::kind);
-    let facts = ElfFacts::parse(&bytes).map_err(|error| refused(path, judge_unreadable(&error)))?;
-    let verdict = host.judge(&facts, &policy);
-    let note = facts.note.identity().filter(|_| verdict.loadable);
-    let Some(note) = note else { return Err(refused(path, verdict)) };
-    let identity = Identity {
-        abi_major: note.abi.major,
-        abi_minor: note.abi.minor,
-        kind: note.kind,
-        name: &note.name,
-        version: &note.version,
-        entry: &note.entry,
-        target: &note.target,
-        compiler: &note.compiler,
-        profile: &note.profile,
-        source_digest: &note.source_digest,
-    };
+    Candidate::read(path)?.load(host, admission)
+}
 
-    let label = path.file_name().unwrap_or_default().to_string_lossy();
-    // SAFETY: the operator put these bytes where only the operator can, and the judge found that they are a
-    // plugin for this process. More cannot be known of foreign code.
-    let image = unsafe { Image::map(&label, &bytes) }
-        .map_err(|source| LoadError::Map { path: path.to_owned(), source })?;
-    let origin = Origin::File { path: path.to_owned(), sha256 };
-    // SAFETY: as above; the note is the judged one of the mapped bytes.
-    let plugin = unsafe { Plugin::in_image(&image, &identity, origin) }
-        .map_err(|source| LoadError::Entry { path: path.to_owned(), source })?;
-    plugin.accept(&host.environment).map_err(|source| LoadError::Accept { path: path.to_owned(), source })?;
-    Ok(plugin.with_remarks(verdict.remarks))
+/// The bytes of a file that may be a plugin, from a file that can be trusted. Nothing else was looked at.
+///
+/// For hosts that want to know whether a file has changed before they load it; others use [`load()`].
+#[derive(Debug)]
+pub struct Candidate {
+    path: PathBuf,
+    bytes: Vec<u8>,
+    sha256: Sha256Digest,
+}
+
+impl Candidate {
+    /// Reads a file whole, after [`open_trusted`] had nothing against it.
+    ///
+    /// # Errors
+    /// [`LoadError::Distrusted`], [`LoadError::Read`] and [`LoadError::TooLarge`].
+    pub fn read(path: &Path) -> Result<Self, LoadError> {
+        let file = open_trusted(path).map_err(LoadError::Distrusted)?;
+        let bytes = read_whole(file, path)?;
+        let sha256 = Sha256Digest::of(&bytes);
+        Ok(Self { path: path.to_owned(), bytes, sha256 })
+    }
+
+    /// Digest of the bytes.
+    pub fn sha256(&self) -> &Sha256Digest {
+        &self.sha256
+    }
+
+    /// Loads exactly these bytes, whatever has become of the file meanwhile.
+    ///
+    /// # Errors
+    /// As [`load()`], except those of reading.
+    pub fn load(&self, host: &Host, admission: &Admission) -> Result<Plugin, LoadError> {
+        let Self { path, bytes, sha256 } = self;
+        if admission.allow_list.as_ref().is_some_and(|list| !list.allows(sha256)) {
+            return Err(LoadError::NotAllowed { path: path.clone(), sha256: *sha256 });
+        }
+        let policy = admission.kind.map_or_else(Policy::any_kind, Policy::kind);
+        let facts = ElfFacts::parse(bytes).map_err(|error| refused(path, judge_unreadable(&error)))?;
+        let verdict = host.judge(&facts, &policy);
+        let note = facts.note.identity().filter(|_| verdict.loadable);
+        let Some(note) = note else { return Err(refused(path, verdict)) };
+        let identity = Identity {
+            abi_major: note.abi.major,
+            abi_minor: note.abi.minor,
+            kind: note.kind,
+            name: &note.name,
+            version: &note.version,
+            entry: &note.entry,
+            target: &note.target,
+            compiler: &note.compiler,
+            profile: &note.profile,
+            source_digest: &note.source_digest,
+        };
+
+        let label = path.file_name().unwrap_or_default().to_string_lossy();
+        // SAFETY: the operator put these bytes where only the operator can, and the judge found that they are a
+        // plugin for this process. More cannot be known of foreign code.
+        let image = unsafe { Image::map(&label, bytes) }
+            .map_err(|source| LoadError::Map { path: path.clone(), source })?;
+        let origin = Origin::File { path: path.clone(), sha256: *sha256 };
+        // SAFETY: as above; the note is the judged one of the mapped bytes.
+        let plugin = unsafe { Plugin::in_image(&image, &identity, origin) }
+            .map_err(|source| LoadError::Entry { path: path.clone(), source })?;
+        plugin
+            .accept(&host.environment)
+            .map_err(|source| LoadError::Accept { path: path.clone(), source })?;
+        Ok(plugin.with_remarks(verdict.remarks))
+    }
 }
 
 /// Why a plugin was not loaded.

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use semver::Version;
 
-use crate::call::CallError;
+use crate::slot::{Slot, lock};
 
 /// When a version has panicked too often.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +25,7 @@ impl Default for FaultPolicy {
     }
 }
 
-/// All plugins of a host by name. `I` is what is called: an instance.
+/// All plugins of a host by name. `I` is what is called: an instance, and what the host keeps with it.
 ///
 /// Calls take no lock and never wait for a change; a version that is swapped out finishes the calls it
 /// has, and its instance ends with the last of them.
@@ -36,34 +35,7 @@ pub struct Registry<I> {
     listener: Listener,
 }
 
-type Listener = Arc<dyn Fn(&RegistryEvent) + Send + Sync>;
-
-/// One plugin: the version that is called, and those it can go back to.
-pub struct Slot<I> {
-    name: String,
-    active: ArcSwap<Active<I>>,
-    versions: Mutex<Versions<I>>,
-    policy: FaultPolicy,
-    listener: Listener,
-}
-
-/// The version that is called. A pointer more than the instance, so that a call knows whom to blame.
-struct Active<I> {
-    version: Version,
-    instance: Arc<I>,
-}
-
-struct Versions<I> {
-    kept: BTreeMap<Version, Kept<I>>,
-}
-
-struct Kept<I> {
-    instance: Arc<I>,
-    /// When it panicked, no longer ago than the policy's window.
-    panics: Vec<Instant>,
-    /// It panicked too often; it is active only if nothing else is there.
-    quarantined: bool,
-}
+pub(crate) type Listener = Arc<dyn Fn(&RegistryEvent) + Send + Sync>;
 
 /// What happened to a plugin.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,14 +50,28 @@ pub enum RegistryEvent {
         /// The version that was called until now.
         instead_of: Option<Version>,
     },
-    /// This version panicked too often and is called no more if another is there.
+    /// This version is called no more if another is there.
     Quarantined {
         /// The plugin.
         plugin: String,
         /// The version.
         version: Version,
-        /// How often it panicked within the window.
-        panics: u32,
+        /// How often it panicked within the window; `None` if an operator said so.
+        panics: Option<u32>,
+    },
+    /// This version may be called again.
+    Released {
+        /// The plugin.
+        plugin: String,
+        /// The version.
+        version: Version,
+    },
+    /// This version is gone.
+    Removed {
+        /// The plugin.
+        plugin: String,
+        /// The version.
+        version: Version,
     },
 }
 
@@ -98,9 +84,14 @@ impl fmt::Display for RegistryEvent {
             Self::Activated { plugin, version, instead_of: Some(other) } => {
                 write!(f, "{plugin} {version} is active instead of {other}")
             }
-            Self::Quarantined { plugin, version, panics } => {
+            Self::Quarantined { plugin, version, panics: Some(panics) } => {
                 write!(f, "{plugin} {version} is in quarantine after {panics} panics")
             }
+            Self::Quarantined { plugin, version, panics: None } => {
+                write!(f, "{plugin} {version} is in quarantine")
+            }
+            Self::Released { plugin, version } => write!(f, "{plugin} {version} is out of quarantine"),
+            Self::Removed { plugin, version } => write!(f, "{plugin} {version} is gone"),
         }
     }
 }
@@ -125,6 +116,22 @@ impl<I> Registry<I> {
         slot
     }
 
+    /// Removes a version, and with the last one the plugin; says whether it was there. Who holds the slot
+    /// of a plugin that is gone still calls its last version: the host has to let go of it.
+    pub fn remove(&self, name: &str, version: &Version) -> bool {
+        let mut slots = lock(&self.slots);
+        let Some(slot) = slots.get(name).cloned() else { return false };
+        if slot.retire(version) {
+            return true;
+        }
+        if slot.version() != *version {
+            return false;
+        }
+        slots.remove(name);
+        (self.listener)(&RegistryEvent::Removed { plugin: name.to_owned(), version: version.clone() });
+        true
+    }
+
     /// The slot of a plugin.
     pub fn slot(&self, name: &str) -> Option<Arc<Slot<I>>> {
         lock(&self.slots).get(name).cloned()
@@ -136,151 +143,15 @@ impl<I> Registry<I> {
     }
 }
 
-impl<I> Slot<I> {
-    fn new(name: &str, version: Version, instance: I, policy: FaultPolicy, listener: Listener) -> Self {
-        let instance = Arc::new(instance);
-        let kept = Kept { instance: Arc::clone(&instance), panics: Vec::new(), quarantined: false };
-        let slot = Self {
-            name: name.to_owned(),
-            active: ArcSwap::from_pointee(Active { version: version.clone(), instance }),
-            versions: Mutex::new(Versions { kept: BTreeMap::from([(version.clone(), kept)]) }),
-            policy,
-            listener,
-        };
-        slot.tell(RegistryEvent::Activated { plugin: slot.name.clone(), version, instead_of: None });
-        slot
-    }
-
-    /// The plugin's name.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The version that is called now.
-    pub fn version(&self) -> Version {
-        self.active.load().version.clone()
-    }
-
-    /// The instance that is called now.
-    pub fn instance(&self) -> Arc<I> {
-        Arc::clone(&self.active.load().instance)
-    }
-
-    /// All versions, the oldest first.
-    pub fn versions(&self) -> Vec<Version> {
-        lock(&self.versions).kept.keys().cloned().collect()
-    }
-
-    /// Calls the active version. A panic is counted against it; past the policy's threshold the slot goes
-    /// back to the newest other version, and this very call still fails.
-    ///
-    /// # Errors
-    /// What `call` gives.
-    pub fn call<R>(&self, call: impl FnOnce(&I) -> Result<R, CallError>) -> Result<R, CallError> {
-        let active = self.active.load();
-        let outcome = call(&active.instance);
-        if let Err(error) = &outcome {
-            if error.is_panic() {
-                self.count_panic(&active.version, Instant::now());
-            }
-        }
-        outcome
-    }
-
-    /// Goes back to the newest version that is older than the active one, whatever is published; says
-    /// which, or `None` if there is no older one. The newer ones are kept, in quarantine.
-    pub fn roll_back(&self) -> Option<Version> {
-        let mut versions = lock(&self.versions);
-        let active = self.active.load().version.clone();
-        let (older, _) = versions.kept.range(..&active).next_back()?;
-        let older = older.clone();
-        for (_, newer) in versions.kept.range_mut(&active..) {
-            newer.quarantined = true;
-        }
-        if let Some(older) = versions.kept.get_mut(&older) {
-            older.quarantined = false;
-            older.panics.clear();
-        }
-        self.activate_best(&versions);
-        Some(older)
-    }
-
-    /// Removes a version, unless it is the only one; says whether it did.
-    pub fn retire(&self, version: &Version) -> bool {
-        let mut versions = lock(&self.versions);
-        if versions.kept.len() < 2 || versions.kept.remove(version).is_none() {
-            return false;
-        }
-        self.activate_best(&versions);
-        true
-    }
-
-    fn publish(&self, version: Version, instance: I) {
-        let mut versions = lock(&self.versions);
-        let kept = Kept { instance: Arc::new(instance), panics: Vec::new(), quarantined: false };
-        versions.kept.insert(version, kept);
-        self.activate_best(&versions);
-    }
-
-    fn count_panic(&self, version: &Version, now: Instant) {
-        let mut versions = lock(&self.versions);
-        let window = self.policy.window;
-        let Some(kept) = versions.kept.get_mut(version) else { return };
-        kept.panics.retain(|then| now.duration_since(*then) < window);
-        kept.panics.push(now);
-        let panics = u32::try_from(kept.panics.len()).unwrap_or(u32::MAX);
-        if panics < self.policy.threshold || kept.quarantined {
-            return;
-        }
-        kept.quarantined = true;
-        self.tell(RegistryEvent::Quarantined { plugin: self.name.clone(), version: version.clone(), panics });
-        self.activate_best(&versions);
-    }
-
-    /// Makes the newest version that is not in quarantine active; if all are, what is active stays, or the
-    /// newest is taken: a plugin that panics on some requests is worth more than none.
-    fn activate_best(&self, versions: &Versions<I>) {
-        let active = self.active.load_full();
-        let good = versions.kept.iter().rev().find(|(_, kept)| !kept.quarantined);
-        let best = good
-            .or_else(|| versions.kept.get_key_value(&active.version))
-            .or_else(|| versions.kept.last_key_value());
-        let Some((version, kept)) = best else { return };
-        if Arc::ptr_eq(&kept.instance, &active.instance) {
-            return;
-        }
-        self.active
-            .store(Arc::new(Active { version: version.clone(), instance: Arc::clone(&kept.instance) }));
-        self.tell(RegistryEvent::Activated {
-            plugin: self.name.clone(),
-            version: version.clone(),
-            instead_of: Some(active.version.clone()),
-        });
-    }
-
-    fn tell(&self, event: RegistryEvent) {
-        (self.listener)(&event);
-    }
-}
-
-impl<I> fmt::Debug for Slot<I> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Slot")
-            .field("name", &self.name)
-            .field("version", &self.version())
-            .finish_non_exhaustive()
-    }
-}
-
-/// Nothing under these locks can panic half-way except a listener, which comes last.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Instant;
+
     use plugin_abi::Status;
+
+    use super::*;
+    use crate::call::CallError;
+    use crate::slot::{NoOtherVersion, Standing};
 
     struct Lab {
         registry: Registry<&'static str>,
@@ -360,11 +231,10 @@ mod tests {
         let slot = lab.publish("1.0.0", "old");
         lab.publish("1.1.0", "new");
         let start = Instant::now();
-        let version = Version::new(1, 1, 0);
-        slot.count_panic(&version, start);
-        slot.count_panic(&version, start + Duration::from_secs(3_601));
+        slot.current().count_panic(start);
+        slot.current().count_panic(start + Duration::from_secs(3_601));
         assert_eq!(*slot.instance(), "new");
-        slot.count_panic(&version, start + Duration::from_secs(3_602));
+        slot.current().count_panic(start + Duration::from_secs(3_602));
         assert_eq!(*slot.instance(), "old");
     }
 
@@ -383,5 +253,60 @@ mod tests {
         assert!(!slot.retire(&Version::new(1, 0, 0)), "the only one stays");
         assert!(lab.registry.slot("other").is_none());
         assert_eq!(lab.registry.slots().len(), 1);
+    }
+
+    #[test]
+    fn a_panic_is_not_counted_against_a_successor_of_the_same_version() {
+        let lab = Lab::new(1);
+        let slot = lab.publish("1.0.0", "old");
+        lab.publish("1.1.0", "broken");
+        let running = slot.current();
+        lab.publish("1.1.0", "mended");
+        running.count_panic(Instant::now());
+        assert_eq!(*slot.instance(), "mended");
+    }
+
+    #[test]
+    fn operators_quarantine_and_release() {
+        let lab = Lab::new(1);
+        let slot = lab.publish("1.0.0", "first");
+        let version = |text: &str| text.parse::<Version>().unwrap();
+        assert_eq!(slot.quarantine(&version("1.0.0")), Err(NoOtherVersion));
+        lab.publish("2.0.0", "second");
+        lab.events();
+        assert_eq!(slot.quarantine(&version("2.0.0")), Ok(true));
+        assert_eq!(slot.quarantine(&version("3.0.0")), Ok(false));
+        let standings: Vec<_> =
+            slot.standings().into_iter().map(|(version, _, standing)| (version, standing)).collect();
+        assert_eq!(
+            standings,
+            [(version("1.0.0"), Standing::Active), (version("2.0.0"), Standing::Quarantined)]
+        );
+        assert!(slot.release(&version("2.0.0")));
+        assert!(!slot.release(&version("2.0.0")), "it is out already");
+        assert_eq!(
+            lab.events(),
+            [
+                "ip 2.0.0 is in quarantine",
+                "ip 1.0.0 is active instead of 2.0.0",
+                "ip 2.0.0 is out of quarantine",
+                "ip 2.0.0 is active instead of 1.0.0"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_last_version_takes_the_plugin_with_it() {
+        let lab = Lab::new(1);
+        lab.publish("1.0.0", "first");
+        lab.publish("2.0.0", "second");
+        let version = |text: &str| text.parse::<Version>().unwrap();
+        assert!(lab.registry.remove("ip", &version("2.0.0")));
+        assert!(!lab.registry.remove("ip", &version("2.0.0")));
+        lab.events();
+        assert!(lab.registry.remove("ip", &version("1.0.0")));
+        assert!(!lab.registry.remove("ip", &version("1.0.0")));
+        assert!(lab.registry.slots().is_empty());
+        assert_eq!(lab.events(), ["ip 1.0.0 is gone"]);
     }
 }

@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
+use super::edit::RequestEdit;
 use plugin_abi::{Address, Bytes, Header, SizeFirst, Text, address};
 
 /// An HTTP request, complete with its body.
@@ -49,6 +50,12 @@ impl<'a> RequestHeaders<'a> {
     pub fn push(&mut self, name: &'a str, value: &'a [u8]) {
         self.fields.push(Header { name: Text::new(name), value: Bytes::new(value) });
     }
+
+    /// Removes all fields of that name.
+    fn remove(&mut self, name: &str) {
+        // SAFETY: the names are views of texts that are borrowed for `'a`.
+        self.fields.retain(|field| unsafe { field.name.as_str() } != Ok(name));
+    }
 }
 
 impl<'a> FromIterator<(&'a str, &'a [u8])> for RequestHeaders<'a> {
@@ -66,7 +73,28 @@ unsafe impl Send for RequestHeaders<'_> {}
 // SAFETY: as above.
 unsafe impl Sync for RequestHeaders<'_> {}
 
-impl Request<'_> {
+impl<'a> Request<'a> {
+    /// The request as it is after a middleware's changes, carried out in their order.
+    pub fn edited(&self, edits: &'a [RequestEdit]) -> Request<'a> {
+        let mut request = self.clone();
+        for edit in edits {
+            match edit {
+                RequestEdit::SetHeader(name, value) => {
+                    request.headers.remove(name);
+                    request.headers.push(name, value);
+                }
+                RequestEdit::AddHeader(name, value) => request.headers.push(name, value),
+                RequestEdit::RemoveHeader(name) => request.headers.remove(name),
+                RequestEdit::SetTarget(path, query) => {
+                    request.path = path;
+                    request.query = query.as_deref();
+                }
+                RequestEdit::SetPeer(peer) => request.peer = Some(*peer),
+            }
+        }
+        request
+    }
+
     /// The request in the contract's form; its views last as long as `self` is borrowed.
     pub(crate) fn lend(&self) -> plugin_abi::Request {
         let optional = |text: Option<&str>| text.map_or(Text::ABSENT, Text::new);
@@ -114,6 +142,40 @@ pub(crate) fn to_socket_address(address: &Address) -> Option<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn edits_are_carried_out_in_their_order() {
+        let edits = [
+            RequestEdit::AddHeader("a".into(), b"3".to_vec()),
+            RequestEdit::SetHeader("b".into(), b"new".to_vec()),
+            RequestEdit::RemoveHeader("c".into()),
+            RequestEdit::SetTarget("/other".into(), None),
+            RequestEdit::SetPeer("192.0.2.1:5".parse().unwrap()),
+        ];
+        let sent = [("a", "1"), ("b", "x"), ("A", "kept"), ("b", "y"), ("c", "z")];
+        let request = Request {
+            method: "GET",
+            path: "/",
+            query: Some("q"),
+            mount: None,
+            version: HttpVersion::Http11,
+            peer: None,
+            headers: sent.iter().map(|(name, value)| (*name, value.as_bytes())).collect(),
+            body: b"body",
+        };
+        let edited = request.edited(&edits);
+        // SAFETY: the views are of texts in this function.
+        let fields: Vec<(&str, &[u8])> = edited
+            .headers
+            .fields
+            .iter()
+            .map(|field| unsafe { (field.name.as_str().unwrap(), field.value.as_slice().unwrap()) })
+            .collect();
+        assert_eq!(fields, [("a", &b"1"[..]), ("A", b"kept"), ("a", b"3"), ("b", b"new")]);
+        assert_eq!((edited.path, edited.query), ("/other", None));
+        assert_eq!(edited.peer.unwrap().to_string(), "192.0.2.1:5");
+        assert_eq!((edited.method, edited.body, request.path), ("GET", &b"body"[..], "/"));
+    }
 
     #[test]
     fn addresses_go_there_and_back() {

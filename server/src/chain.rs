@@ -1,48 +1,140 @@
-//! What answers a request once it is here whole: the plugins, in their order.
+//! What answers a request once it is here whole: the middlewares in their order, and the handler on its route.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use plugin_host::{Request, Response};
+use arc_swap::ArcSwap;
+use plugin_host::{Before, CallError, Current, Request, Response};
 
-use crate::plugins::Handler;
-use crate::router::{Match, Router};
+use crate::plugins::{Handler, Installed, Middleware, Table};
+use crate::router::Match;
+use crate::stats::Outcome;
 
 /// The plugins as a request meets them. A copy is the same chain.
 #[derive(Clone)]
 pub(crate) struct Chain {
-    router: Arc<Router<Handler>>,
+    table: Arc<ArcSwap<Table>>,
 }
 
 impl Chain {
-    pub(crate) fn new(router: Router<Handler>) -> Self {
-        Self { router: Arc::new(router) }
+    pub(crate) fn new(table: Arc<ArcSwap<Table>>) -> Self {
+        Self { table }
+    }
+
+    /// Whether answering this request may take long, so that it should be done where nothing else waits.
+    pub(crate) fn may_block(&self, method: &str, path: &str) -> bool {
+        let table = self.table.load();
+        table.middlewares.iter().any(|middleware| middleware.blocking)
+            || matches!(table.router.find(method, path), Match::Target { target, .. } if target.blocking)
     }
 
     /// The answer to a request. Never an error: what goes wrong has a status, and its reason is in the log. Calls the plugins
     /// on this thread.
     pub(crate) fn answer(&self, request: &Request<'_>) -> Response {
-        let (handler, mount, method) = match self.router.find(request.method, request.path) {
-            Match::Target { target, route, method } => (target, route, method),
-            Match::OtherMethods(allow) => {
-                let mut response = refusal(405);
-                response.headers.push(("allow".to_owned(), allow.into_bytes()));
-                return response;
-            }
-            Match::Nothing => return refusal(404),
-        };
-        let request = Request { method, mount: Some(mount), ..request.clone() };
-        handler.call(&request).unwrap_or_else(|error| {
+        let table = self.table.load();
+        if !table.missing_middlewares.is_empty() {
+            return refusal(503);
+        }
+        pass(&table, &table.middlewares, request)
+    }
+}
+
+/// Has a request answered by the first of `middlewares`, or what stands behind it.
+fn pass(table: &Table, middlewares: &[Middleware], request: &Request<'_>) -> Response {
+    let Some((middleware, behind)) = middlewares.split_first() else {
+        return handle(table, request);
+    };
+    let current = middleware.slot.current();
+    let call =
+        Call { plugin: middleware.slot.name(), current: &current, blocking: middleware.blocking, request };
+    let (edits, ticket) = match call.make(|installed| installed.instance.before(request)) {
+        Ok(Before::Continue { edits, ticket }) => (edits, ticket),
+        Ok(Before::Answered(response)) => return response,
+        Err(Failed) => return refusal(500),
+    };
+    let mut response = if edits.is_empty() {
+        pass(table, behind, request)
+    } else {
+        pass(table, behind, &request.edited(&edits))
+    };
+    match call.make(|_| ticket.after(request, &mut response)) {
+        Ok(()) => response,
+        Err(Failed) => refusal(500),
+    }
+}
+
+/// Has a request answered by the handler on its route.
+fn handle(table: &Table, request: &Request<'_>) -> Response {
+    let (handler, mount, method): (&Handler, _, _) = match table.router.find(request.method, request.path) {
+        Match::Target { target, route, method } => (target, route, method),
+        Match::OtherMethods(allow) => {
+            let mut response = refusal(405);
+            response.headers.push(("allow".to_owned(), allow.into_bytes()));
+            return response;
+        }
+        Match::Nothing => return refusal(404),
+    };
+    let request = Request { method, mount: Some(mount), ..request.clone() };
+    let current = handler.slot.current();
+    let call = Call {
+        plugin: handler.slot.name(),
+        current: &current,
+        blocking: handler.blocking,
+        request: &request,
+    };
+    call.make(|installed| installed.instance.handle(&request)).unwrap_or_else(|Failed| refusal(500))
+}
+
+/// A call of a plugin for a request.
+struct Call<'a, I> {
+    plugin: &'a str,
+    current: &'a Current<'a, Installed<I>>,
+    blocking: bool,
+    request: &'a Request<'a>,
+}
+
+/// A call that failed; the log has the reason already.
+struct Failed;
+
+/// How long a call may hold the thread of other connections before the log says so.
+const LONG: Duration = Duration::from_millis(100);
+
+impl<'a, I> Call<'a, I> {
+    fn make<R>(&self, call: impl FnOnce(&'a Installed<I>) -> Result<R, CallError>) -> Result<R, Failed> {
+        let start = Instant::now();
+        let outcome = call(self.current);
+        let elapsed = start.elapsed();
+        self.current.calls.record(outcome_of(&outcome), elapsed);
+        if elapsed > LONG && !self.blocking {
+            tracing::warn!(
+                plugin = self.plugin,
+                version = %self.current.version(),
+                path = self.request.path,
+                milliseconds = elapsed.as_millis(),
+                "the call held up other connections; set `blocking = true` for the plugin"
+            );
+        }
+        outcome.map_err(|error| {
+            self.current.blame(&error);
             tracing::error!(
-                plugin = handler.plugin(),
-                version = handler.version(),
-                method,
-                path = request.path,
+                plugin = self.plugin,
+                version = %self.current.version(),
+                method = self.request.method,
+                path = self.request.path,
                 code = error.code(),
                 reason = %error,
                 "the plugin failed"
             );
-            refusal(500)
+            Failed
         })
+    }
+}
+
+fn outcome_of<R>(outcome: &Result<R, CallError>) -> Outcome {
+    match outcome {
+        Ok(_) => Outcome::Ok,
+        Err(error) if error.is_panic() => Outcome::Panicked,
+        Err(_) => Outcome::Failed,
     }
 }
 

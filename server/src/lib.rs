@@ -14,9 +14,14 @@ mod shutdown;
 mod stats;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use plugin_host::StaticPlugin;
+
+use crate::chain::Chain;
+use crate::plugins::Deployment;
+use crate::shutdown::Reason;
 
 use crate::options::Options;
 
@@ -29,13 +34,18 @@ pub enum PluginSource {
     Linked(&'static [&'static StaticPlugin]),
 }
 
-/// Status of a start that could not succeed: wrong options, no plugin root, no port.
+/// Status of a start that could not succeed: wrong flags, no plugin root, no port.
 const CANNOT_START: u8 = 2;
+/// Status of an end because the plugins changed: start me anew. EX_TEMPFAIL of sysexits.h.
+const START_ANEW: u8 = 75;
+/// How long plugins get to end their instances.
+const PLUGINS_END: Duration = Duration::from_secs(1);
 
 /// Runs the server as the program `name` until it is told to stop; gives the program's exit status.
 pub fn run(name: &'static str, source: PluginSource) -> ExitCode {
     match Options::read(name).and_then(|options| serve(&options, source)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Some(Reason::Change)) => ExitCode::from(START_ANEW),
+        Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{name}: {error:#}");
             ExitCode::from(CANNOT_START)
@@ -43,10 +53,12 @@ pub fn run(name: &'static str, source: PluginSource) -> ExitCode {
     }
 }
 
-fn serve(options: &Options, _source: PluginSource) -> anyhow::Result<()> {
+fn serve(options: &Options, source: PluginSource) -> anyhow::Result<Option<Reason>> {
     log::start(options.log_level);
-    let stop = shutdown::listen_for_signals().context("cannot listen for signals")?;
-    let chain = chain::Chain::new(plugins::load_all(options)?);
+    let (stopper, stop) = shutdown::listen_for_signals().context("cannot listen for signals")?;
+    let plugins = Deployment::start(options, source, stopper)?;
     let listener = http::bind(options.address)?;
-    http::serve(listener, http::Service::new(chain, options), options, stop)
+    http::serve(listener, http::Service::new(Chain::new(plugins.table()), options), options, stop.clone())?;
+    plugins.end(PLUGINS_END);
+    Ok(stop.reason())
 }

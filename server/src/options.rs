@@ -7,12 +7,15 @@ mod value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
 use tracing::Level;
+
+use crate::plugins::OnChange;
 
 use self::given::Given;
 pub(crate) use self::plugin::PluginOptions;
@@ -47,6 +50,10 @@ pub(crate) struct Options {
     pub(crate) max_connections: usize,
     pub(crate) allow_list: Option<PathBuf>,
     pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) on_change: OnChange,
+    /// Panics within the window after which a version gives way, at least 1.
+    pub(crate) panic_limit: u32,
+    pub(crate) panic_window: Duration,
     pub(crate) log_level: Level,
     /// The settings of each plugin, from the file alone.
     pub(crate) plugins: PluginOptions,
@@ -94,6 +101,9 @@ impl Options {
             max_connections: given.max_connections.map_or(10_000, |most| most.get() as usize),
             allow_list: given.allow_list,
             labels: given.labels.into_iter().map(|label| (label.key, label.value)).collect(),
+            on_change: given.on_change.unwrap_or(OnChange::Swap),
+            panic_limit: given.panic_limit.map_or(5, NonZeroU32::get),
+            panic_window: span(given.panic_window, 60),
             log_level: given.log_level.unwrap_or(Level::INFO),
             plugins: PluginOptions {
                 middleware_order: given.middleware_order,

@@ -1,9 +1,19 @@
 //! The plugins of the server: found, judged, loaded, and changed while it runs.
+//!
+//! One thread, that of [`deployment`], decides and changes; requests and the admin side only look. What requests look at is
+//! one table, replaced whole.
 
-mod load_all;
-#[allow(dead_code, unused_imports, reason = "the admin side will show it")]
+mod control;
+mod deployment;
+mod files;
+mod installed;
+mod shelf;
 mod state;
+mod table;
+mod watch;
 
-pub(crate) use load_all::{Handler, load_all};
-#[allow(unused_imports, reason = "the admin side will show it")]
+pub(crate) use control::{Control, ControlError};
+pub(crate) use deployment::{Deployment, OnChange};
+pub(crate) use installed::Installed;
 pub(crate) use state::{CallsState, Family, PluginState, PluginsState, RefusedState, Standing, VersionState};
+pub(crate) use table::{Handler, Middleware, Table};

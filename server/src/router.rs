@@ -50,6 +50,16 @@ impl<T> Router<T> {
         Ok(())
     }
 
+    /// What lies on exactly this route.
+    pub(crate) fn get(&self, route: &str) -> Option<&T> {
+        self.routes.get(route).map(|route| &route.target)
+    }
+
+    /// All routes with what lies on them, in alphabetical order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &T)> {
+        self.routes.iter().map(|(route, found)| (route.as_str(), &found.target))
+    }
+
     pub(crate) fn find<'a>(&'a self, method: &'a str, path: &str) -> Match<'a, T> {
         let Some((route, found)) = self.routes.get_key_value(path).or_else(|| self.longest_prefix(path))
         else {

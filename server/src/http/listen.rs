@@ -56,7 +56,12 @@ pub(crate) fn serve(
             .context("cannot start a runtime")?;
         let thread = thread::Builder::new()
             .name(format!("worker-{number}"))
-            .spawn(move || runtime.block_on(worker.run()))
+            .spawn(move || {
+                let outcome = runtime.block_on(worker.run());
+                // What still runs in a plugin must not hold up the end.
+                runtime.shutdown_background();
+                outcome
+            })
             .context("cannot start a thread")?;
         workers.push(thread);
     }

@@ -54,20 +54,16 @@ impl Service {
     ) -> Result<plugin_host::Response, StatusCode> {
         let (head, body) = request.into_parts();
         let body = self.read_body(body).await?;
-        let request = plugin_host::Request {
-            method: head.method.as_str(),
-            path: head.uri.path(),
-            query: head.uri.query(),
-            mount: None,
-            version: match head.version {
-                Version::HTTP_10 => HttpVersion::Http10,
-                _ => HttpVersion::Http11,
-            },
-            peer: Some(peer),
-            headers: head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect(),
-            body: &body,
-        };
-        Ok(self.shared.chain.answer(&request))
+        let chain = &self.shared.chain;
+        let may_block = chain.may_block(head.method.as_str(), head.uri.path());
+        let request = Arrived { peer, head, body };
+        if !may_block {
+            return Ok(chain.answer(&request.lend()));
+        }
+        let chain = chain.clone();
+        let answer = tokio::task::spawn_blocking(move || chain.answer(&request.lend())).await;
+        // The task ends early only when the runtime does.
+        answer.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)
     }
 
     async fn read_body(&self, body: Incoming) -> Result<Bytes, StatusCode> {
@@ -84,6 +80,37 @@ impl Service {
             Ok(Err(error)) if error.is::<LengthLimitError>() => Err(StatusCode::PAYLOAD_TOO_LARGE),
             Ok(Err(_)) => Err(StatusCode::BAD_REQUEST),
             Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
+        }
+    }
+}
+
+/// A request that is here whole.
+struct Arrived {
+    peer: SocketAddr,
+    head: hyper::http::request::Parts,
+    body: Bytes,
+}
+
+impl Arrived {
+    /// The request in the form in which plugins are shown it.
+    fn lend(&self) -> plugin_host::Request<'_> {
+        plugin_host::Request {
+            method: self.head.method.as_str(),
+            path: self.head.uri.path(),
+            query: self.head.uri.query(),
+            mount: None,
+            version: match self.head.version {
+                Version::HTTP_10 => HttpVersion::Http10,
+                _ => HttpVersion::Http11,
+            },
+            peer: Some(self.peer),
+            headers: self
+                .head
+                .headers
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_bytes()))
+                .collect(),
+            body: &self.body,
         }
     }
 }

@@ -9,6 +9,8 @@ use clap::Args;
 use serde::Deserialize;
 use tracing::Level;
 
+use crate::plugins::OnChange;
+
 use super::plugin::{HandlerOptions, MiddlewareOptions};
 use super::value::{HeadLimit, Label, Span, from_text};
 
@@ -67,6 +69,20 @@ pub(super) struct Given {
     #[arg(long = "label", env = "SERVER_LABELS", value_delimiter = ',', value_name = "KEY=VALUE")]
     pub(super) labels: Vec<Label>,
 
+    /// What to do when plugin files come, change or go: load them and change over at once (swap), finish open requests and exit
+    /// with status 75 to be started anew (exit), or nothing (ignore) [default: swap].
+    #[arg(long, env = "SERVER_ON_CHANGE", value_name = "WHAT")]
+    pub(super) on_change: Option<OnChange>,
+
+    /// Panics of a plugin's version, within --panic-window, after which the version before takes its place [default: 5].
+    #[arg(long, env = "SERVER_PANIC_LIMIT", value_name = "N")]
+    pub(super) panic_limit: Option<NonZeroU32>,
+
+    /// Time within which panics are counted [default: 60s].
+    #[arg(long, env = "SERVER_PANIC_WINDOW", value_name = "TIME")]
+    #[serde(deserialize_with = "from_text")]
+    pub(super) panic_window: Option<Span>,
+
     /// How much to log: error, warn, info, debug or trace [default: info].
     #[arg(long, env = "SERVER_LOG_LEVEL", value_name = "LEVEL")]
     #[serde(deserialize_with = "from_text")]
@@ -106,6 +122,9 @@ impl Given {
             max_connections: self.max_connections.or(other.max_connections),
             allow_list: self.allow_list.or(other.allow_list),
             labels: if self.labels.is_empty() { other.labels } else { self.labels },
+            on_change: self.on_change.or(other.on_change),
+            panic_limit: self.panic_limit.or(other.panic_limit),
+            panic_window: self.panic_window.or(other.panic_window),
             log_level: self.log_level.or(other.log_level),
             middleware_order: other.middleware_order,
             handlers: other.handlers,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer};
 
 /// The sections of the plugins, by their names, and the order of the middlewares.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct PluginOptions {
     /// The middlewares in the order in which a request meets them; the others follow, by name.
     pub(crate) middleware_order: Vec<String>,

@@ -82,7 +82,7 @@ pub(crate) struct CallsState {
 }
 
 /// A file that is not used, and why.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RefusedState {
     pub(crate) kind: Family,
     /// The file, or for a plugin that is part of the program its name.

@@ -31,7 +31,7 @@ fn a_plugin_root_that_does_not_exist_is_named() {
         server().args(["--plugin-root", "/no/such/folder"]),
         "the plugin root /no/such/folder is not a folder",
     );
-    check(&mut server(), "--plugin-root <DIR>");
+    check(&mut server(), "no plugin root is given; name a folder with --plugin-root or SERVER_PLUGIN_ROOT");
 }
 
 #[test]

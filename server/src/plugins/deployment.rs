@@ -1,0 +1,288 @@
+//! The plugins of this process, and the thread that changes them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use arc_swap::ArcSwap;
+use clap::ValueEnum;
+use plugin_host::{
+    AllowList, FaultPolicy, HandlerInstance, Host, Kind, MiddlewareInstance, Plugin, Registry, RegistryEvent,
+};
+use serde::Deserialize;
+
+use super::control::{Control, Order};
+use super::files::{self, Stamp};
+use super::installed::{Installed, Instance};
+use super::shelf::{Shelf, Surroundings};
+use super::state::RefusedState;
+use super::table::Table;
+use super::watch;
+use crate::PluginSource;
+use crate::options::Options;
+use crate::shutdown::Stopper;
+
+/// What to do when the files below the plugin root change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum OnChange {
+    /// Load what is new, and change over without dropping or delaying a request.
+    Swap,
+    /// Let open requests finish and exit with status 75, to be started anew.
+    Exit,
+    /// Nothing; an operator may still order a reload.
+    Ignore,
+}
+
+/// What every thread may look at.
+pub(super) struct Shared {
+    pub(super) handlers: Arc<Registry<Installed<HandlerInstance>>>,
+    pub(super) middlewares: Arc<Registry<Installed<MiddlewareInstance>>>,
+    pub(super) table: Arc<ArcSwap<Table>>,
+    /// What is not used, by path.
+    pub(super) refused: Mutex<Vec<RefusedState>>,
+}
+
+/// The plugins of this process.
+pub(crate) struct Deployment {
+    shared: Arc<Shared>,
+    orders: Sender<Order>,
+    thread: JoinHandle<()>,
+}
+
+impl Deployment {
+    /// Loads all plugins of `source`, and starts the thread that will change them. A plugin that cannot be used never keeps the
+    /// server from starting.
+    ///
+    /// # Errors
+    /// If plugin root or allow-list cannot be read, or this process not be judged against.
+    pub(crate) fn start(options: &Options, source: PluginSource, stopper: Stopper) -> anyhow::Result<Self> {
+        let (orders, inbox) = channel();
+        let root = match source {
+            PluginSource::Folder => Some(plugin_root(options)?),
+            PluginSource::Linked(_) => None,
+        };
+        // Before the first look at the files, so that no change falls between.
+        if let Some(root) = root.as_deref().filter(|_| options.on_change != OnChange::Ignore) {
+            watch::start(root, orders.clone())?;
+        }
+        let surroundings = Surroundings {
+            host: Host::of_this_process(options.labels.clone())
+                .context("cannot read the facts of this host, which plugins are judged against")?,
+            allow_list: read_allow_list(options)?,
+        };
+        let policy = FaultPolicy { threshold: options.panic_limit, window: options.panic_window };
+        let handlers = Arc::new(Registry::new(policy, listener(Kind::Handler, orders.clone())));
+        let middlewares = Arc::new(Registry::new(policy, listener(Kind::Middleware, orders.clone())));
+        let table = Table::lay_out(&handlers, &middlewares, &options.plugins, None);
+        let settings = |(name, config): (&String, &Vec<u8>)| (name.clone(), config.clone());
+        let of_handlers = options.plugins.handlers.iter().map(|(name, options)| (name, &options.settings.0));
+        let of_middlewares =
+            options.plugins.middlewares.iter().map(|(name, options)| (name, &options.settings.0));
+        let mut work = Work {
+            handlers: Shelf::new(Arc::clone(&handlers), of_handlers.map(settings).collect(), &surroundings),
+            middlewares: Shelf::new(
+                Arc::clone(&middlewares),
+                of_middlewares.map(settings).collect(),
+                &surroundings,
+            ),
+            surroundings,
+            shared: Arc::new(Shared {
+                handlers,
+                middlewares,
+                table: Arc::new(ArcSwap::from_pointee(table)),
+                refused: Mutex::new(Vec::new()),
+            }),
+            options: options.plugins.clone(),
+            root,
+            exit: (options.on_change == OnChange::Exit).then_some(stopper),
+        };
+        if let PluginSource::Linked(plugins) = source {
+            work.take_linked(plugins)?;
+        }
+        work.follow_files(&BTreeSet::new());
+        let shared = Arc::clone(&work.shared);
+        let thread = thread::Builder::new()
+            .name("plugins".to_owned())
+            .spawn(move || work.run(&inbox))
+            .context("cannot start a thread")?;
+        Ok(Self { shared, orders, thread })
+    }
+
+    /// What requests look at.
+    pub(crate) fn table(&self) -> Arc<ArcSwap<Table>> {
+        Arc::clone(&self.shared.table)
+    }
+
+    /// For operators.
+    pub(crate) fn control(&self) -> Control {
+        Control::new(Arc::clone(&self.shared), self.orders.clone())
+    }
+
+    /// Ends the instances, once nobody calls them any more, so that each may put in order what it has; waits at most
+    /// `patience` for that.
+    pub(crate) fn end(self, patience: Duration) {
+        let (ended, wait) = channel();
+        let Self { shared, orders, thread } = self;
+        drop(shared);
+        // Who does not receive is gone already.
+        let _ = orders.send(Order::End { ended });
+        if wait.recv_timeout(patience).is_ok() {
+            let _ = thread.join();
+        } else {
+            tracing::warn!("some plugins did not end in time");
+        }
+    }
+}
+
+/// What the thread of the deployment works with.
+struct Work {
+    surroundings: Surroundings,
+    handlers: Shelf<HandlerInstance>,
+    middlewares: Shelf<MiddlewareInstance>,
+    shared: Arc<Shared>,
+    options: crate::options::PluginOptions,
+    root: Option<PathBuf>,
+    /// If a change of the files ends the process.
+    exit: Option<Stopper>,
+}
+
+impl Work {
+    fn run(mut self, inbox: &Receiver<Order>) {
+        while let Ok(order) = inbox.recv() {
+            match order {
+                Order::FilesChanged { unsettled } => match &self.exit {
+                    None => self.follow_files(&unsettled),
+                    Some(stopper) => {
+                        if self.files_differ(&unsettled) {
+                            stopper.stop_for_change();
+                        }
+                    }
+                },
+                Order::RegistryChanged => self.lay_out(),
+                Order::Reload { done } => {
+                    self.follow_files(&BTreeSet::new());
+                    let _ = done.send(());
+                }
+                Order::End { ended } => {
+                    drop(self);
+                    let _ = ended.send(());
+                    return;
+                }
+            }
+        }
+    }
+
+    fn take_linked(&mut self, plugins: &[&plugin_host::StaticPlugin]) -> anyhow::Result<()> {
+        for plugin in plugins {
+            let plugin = Plugin::linked(plugin).context("a plugin that is part of this program is wrong")?;
+            match plugin.identity().kind {
+                Kind::Handler => self.handlers.take_linked(&self.surroundings, &plugin),
+                Kind::Middleware => self.middlewares.take_linked(&self.surroundings, &plugin),
+                other => bail!("{} is a {} and of no use here", plugin.identity().name, other.name()),
+            }
+        }
+        Ok(())
+    }
+
+    fn follow_files(&mut self, unsettled: &BTreeSet<PathBuf>) {
+        if let Some(listing) = self.listing::<HandlerInstance>() {
+            self.handlers.follow(&self.surroundings, &listing, unsettled);
+        }
+        if let Some(listing) = self.listing::<MiddlewareInstance>() {
+            self.middlewares.follow(&self.surroundings, &listing, unsettled);
+        }
+        self.lay_out();
+    }
+
+    fn files_differ(&self, unsettled: &BTreeSet<PathBuf>) -> bool {
+        let differ = |listing: Option<_>, differs: &dyn Fn(&BTreeMap<PathBuf, Stamp>) -> bool| {
+            listing.is_some_and(|listing| differs(&listing))
+        };
+        differ(self.listing::<HandlerInstance>(), &|listing| self.handlers.differs(listing, unsettled))
+            || differ(self.listing::<MiddlewareInstance>(), &|listing| {
+                self.middlewares.differs(listing, unsettled)
+            })
+    }
+
+    /// The files of a kind; `None` if there is no folder to look at, or it cannot be read: what is loaded stays then.
+    fn listing<I: Instance>(&self) -> Option<BTreeMap<PathBuf, Stamp>> {
+        let folder = self.root.as_ref()?.join(I::FOLDER);
+        files::list(&folder)
+            .inspect_err(|error| {
+                tracing::error!(folder = %folder.display(), %error, "cannot read the folder; what is loaded stays in use");
+            })
+            .ok()
+    }
+
+    /// Publishes how things stand.
+    fn lay_out(&self) {
+        let Shared { handlers, middlewares, table, refused } = &*self.shared;
+        let before = table.load_full();
+        let new = Table::lay_out(handlers, middlewares, &self.options, Some(&before));
+        for conflict in new.conflicts.iter().filter(|conflict| !before.conflicts.contains(conflict)) {
+            tracing::error!(path = %conflict.path.display(), code = conflict.code, reason = conflict.reason, "plugin refused");
+        }
+        for name in new.missing_middlewares.iter().filter(|name| !before.missing_middlewares.contains(name)) {
+            tracing::error!(
+                middleware = name,
+                "a required middleware is not there; requests are refused until it is, or until `required = false` is set for it"
+            );
+        }
+        let mut all: Vec<RefusedState> =
+            self.handlers.refused().chain(self.middlewares.refused()).cloned().collect();
+        all.extend(new.conflicts.iter().cloned());
+        all.sort_by(|one, other| one.path.cmp(&other.path));
+        *refused.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = all;
+        table.store(Arc::new(new));
+    }
+}
+
+fn plugin_root(options: &Options) -> anyhow::Result<PathBuf> {
+    let Some(root) = &options.plugin_root else {
+        bail!("no plugin root is given; name a folder with --plugin-root or SERVER_PLUGIN_ROOT");
+    };
+    if !root.is_dir() {
+        bail!(
+            "the plugin root {} is not a folder; make it, or name another with --plugin-root or SERVER_PLUGIN_ROOT",
+            root.display()
+        );
+    }
+    if !root.join(HandlerInstance::FOLDER).is_dir() {
+        tracing::warn!(root = %root.display(), "there is no folder of handlers, so there is nothing to serve");
+    }
+    Ok(root.clone())
+}
+
+fn read_allow_list(options: &Options) -> anyhow::Result<Option<AllowList>> {
+    let Some(path) = &options.allow_list else { return Ok(None) };
+    let wrong = || format!("cannot use the allow-list {}", path.display());
+    let text = fs::read_to_string(path).with_context(wrong)?;
+    Ok(Some(AllowList::parse(&text).with_context(wrong)?))
+}
+
+/// Logs what happens to the plugins of a kind, and has the table laid out anew: another version may want another route.
+fn listener(kind: Kind, orders: Sender<Order>) -> impl Fn(&RegistryEvent) + Send + Sync {
+    move |event| {
+        let kind = kind.name();
+        match event {
+            RegistryEvent::Quarantined { plugin, version, panics: Some(panics) } => {
+                tracing::error!(plugin, %version, kind, panics, "quarantined, it panicked too often");
+            }
+            RegistryEvent::Activated { plugin, version, instead_of: Some(other) } => {
+                tracing::warn!(plugin, %version, kind, instead_of = %other, "activated");
+            }
+            RegistryEvent::Activated { plugin, version, .. } => {
+                tracing::info!(plugin, %version, kind, "activated");
+            }
+            other => tracing::info!(kind, "{other}"),
+        }
+        // Nobody receives any more only when the process ends.
+        let _ = orders.send(Order::RegistryChanged);
+    }
+}

@@ -1,0 +1,271 @@
+//! The plugins of one kind: which file provides which version, and what became of each file.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use plugin_host::{
+    Admission, AllowList, Candidate, Host, LogLevel, Origin, Plugin, Registry, Settings, Sha256Digest,
+};
+use semver::Version;
+
+use super::files::{Stamp, conventional_name};
+use super::installed::{Installed, Instance};
+use super::state::RefusedState;
+use crate::stats::Calls;
+
+/// What plugins of every kind are loaded with.
+pub(super) struct Surroundings {
+    pub(super) host: Host,
+    pub(super) allow_list: Option<AllowList>,
+}
+
+/// The plugins of one kind.
+pub(super) struct Shelf<I> {
+    registry: Arc<Registry<Installed<I>>>,
+    /// The settings of each plugin that has some.
+    settings: BTreeMap<String, Vec<u8>>,
+    admission: Admission,
+    files: BTreeMap<PathBuf, Known>,
+    /// What is mapped stays mapped, so that a version that comes back does not take memory again.
+    mapped: HashMap<Sha256Digest, Plugin>,
+    /// Plugins that are part of the program and cannot be used.
+    refused_linked: Vec<RefusedState>,
+}
+
+/// What is known of a file.
+struct Known {
+    stamp: Stamp,
+    provides: Option<Provided>,
+    /// What it provided before it was replaced: kept to go back to, as long as there is a file of that name.
+    predecessor: Option<Provided>,
+    /// Why its present content is not used.
+    refused: Option<RefusedState>,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct Provided {
+    name: String,
+    version: Version,
+    sha256: Sha256Digest,
+}
+
+/// Another file provides the same version of the same plugin.
+const DUPLICATE: &str = "plugin.duplicate";
+
+impl<I: Instance> Shelf<I> {
+    pub(super) fn new(
+        registry: Arc<Registry<Installed<I>>>,
+        settings: BTreeMap<String, Vec<u8>>,
+        surroundings: &Surroundings,
+    ) -> Self {
+        let admission = Admission { allow_list: surroundings.allow_list.clone(), kind: Some(I::KIND) };
+        Self {
+            registry,
+            settings,
+            admission,
+            files: BTreeMap::new(),
+            mapped: HashMap::new(),
+            refused_linked: Vec::new(),
+        }
+    }
+
+    /// Whether `listing` shows something else than was last looked at.
+    pub(super) fn differs(&self, listing: &BTreeMap<PathBuf, Stamp>, unsettled: &BTreeSet<PathBuf>) -> bool {
+        let settled = |path: &PathBuf| !unsettled.contains(path);
+        self.files.keys().any(|path| !listing.contains_key(path))
+            || listing
+                .iter()
+                .filter(|(path, _)| settled(path))
+                .any(|(path, stamp)| self.files.get(path).is_none_or(|known| known.stamp != *stamp))
+    }
+
+    /// Makes the registry follow the files: loads what is new or has changed, and lets go of what is gone, in this order, so
+    /// that a plugin whose file was renamed is never missing. `unsettled` are files that somebody is writing.
+    pub(super) fn follow(
+        &mut self,
+        surroundings: &Surroundings,
+        listing: &BTreeMap<PathBuf, Stamp>,
+        unsettled: &BTreeSet<PathBuf>,
+    ) {
+        let mut freed = self.forget_missing(listing);
+        if !freed.is_empty() {
+            // What was a duplicate may be the only one now.
+            self.files
+                .retain(|_, known| known.refused.as_ref().is_none_or(|refused| refused.code != DUPLICATE));
+        }
+        for (path, stamp) in listing {
+            let unchanged = self.files.get(path).is_some_and(|known| known.stamp == *stamp);
+            if !unchanged && !unsettled.contains(path) {
+                self.look_at(surroundings, path, *stamp, &mut freed);
+            }
+        }
+        for Provided { name, version, .. } in freed {
+            let provided_by_another = |known: &Known| {
+                known
+                    .provides
+                    .as_ref()
+                    .is_some_and(|other| (&other.name, &other.version) == (&name, &version))
+            };
+            if !self.files.values().any(provided_by_another) {
+                self.registry.remove(&name, &version);
+            }
+        }
+    }
+
+    /// Takes a plugin that is part of the program.
+    pub(super) fn take_linked(&mut self, surroundings: &Surroundings, plugin: &Plugin) {
+        let outcome = match plugin.accept(surroundings.host.environment()) {
+            Ok(()) => self.install(surroundings, plugin, Origin::Linked),
+            Err(error) => {
+                let code = if error.is_panic() { "accept.panicked" } else { "accept.declined" };
+                Err(Refusal { code: code.to_owned(), reason: error.to_string() })
+            }
+        };
+        if let Err(refusal) = outcome {
+            let refused = refusal.of::<I>(Path::new(&plugin.identity().name));
+            self.refused_linked.push(refused);
+        }
+    }
+
+    /// What is not used, by path.
+    pub(super) fn refused(&self) -> impl Iterator<Item = &RefusedState> {
+        self.refused_linked.iter().chain(self.files.values().filter_map(|known| known.refused.as_ref()))
+    }
+
+    /// Forgets files that are gone; gives what they provided.
+    fn forget_missing(&mut self, listing: &BTreeMap<PathBuf, Stamp>) -> Vec<Provided> {
+        let gone: Vec<PathBuf> =
+            self.files.keys().filter(|path| !listing.contains_key(*path)).cloned().collect();
+        let known = gone.iter().filter_map(|path| {
+            tracing::info!(path = %path.display(), "plugin file is gone");
+            self.files.remove(path)
+        });
+        known.flat_map(|known| known.provides.into_iter().chain(known.predecessor)).collect()
+    }
+
+    /// Looks at a file that is new or has changed.
+    fn look_at(&mut self, surroundings: &Surroundings, path: &Path, stamp: Stamp, freed: &mut Vec<Provided>) {
+        let before = self.files.remove(path);
+        let provided = before.as_ref().and_then(|known| known.provides.clone());
+        let outcome = self.provide(surroundings, path, provided.as_ref());
+        let rewritten = before.as_ref().is_some_and(|known| known.stamp.is_same_file(&stamp));
+        if rewritten && provided.is_some() && outcome.as_ref().ok() != provided.as_ref() {
+            tracing::warn!(
+                path = %path.display(),
+                "the file was rewritten in place while it was in use; nothing broke, because what runs is a copy in memory, but \
+                 write to another name and rename, so that nobody ever sees half of it"
+            );
+        }
+        let mut known = before.unwrap_or(Known { stamp, provides: None, predecessor: None, refused: None });
+        known.stamp = stamp;
+        match outcome {
+            Ok(new) => {
+                if let Some(old) = known.provides.replace(new.clone()).filter(|old| *old != new) {
+                    // One older version is kept. A newer one must go, or replacing it by an older one would do nothing.
+                    let is_older = old.name == new.name && old.version < new.version;
+                    let (kept, gone) = if is_older { (Some(old), None) } else { (None, Some(old)) };
+                    freed.extend(gone.into_iter().chain(std::mem::replace(&mut known.predecessor, kept)));
+                }
+                known.refused = None;
+            }
+            Err(refusal) => {
+                if let Some(Provided { name, version, .. }) = &known.provides {
+                    tracing::warn!(plugin = %name, %version, path = %path.display(), "what was loaded from the file before stays in use");
+                }
+                known.refused = Some(refusal.of::<I>(path));
+            }
+        }
+        self.files.insert(path.to_owned(), known);
+    }
+
+    /// Has the registry provide what a file contains.
+    fn provide(
+        &mut self,
+        surroundings: &Surroundings,
+        path: &Path,
+        provided: Option<&Provided>,
+    ) -> Result<Provided, Refusal> {
+        let candidate = Candidate::read(path).map_err(|error| Refusal::of_error(error.code(), error))?;
+        let sha256 = *candidate.sha256();
+        if let Some(same) = provided.filter(|provided| provided.sha256 == sha256) {
+            return Ok(same.clone());
+        }
+        let plugin = match self.mapped.get(&sha256) {
+            Some(mapped) => mapped.clone(),
+            None => candidate
+                .load(&surroundings.host, &self.admission)
+                .map_err(|error| Refusal::of_error(error.code(), error))?,
+        };
+        self.mapped.insert(sha256, plugin.clone());
+        let identity = plugin.identity();
+        let new = Provided { name: identity.name.clone(), version: identity.version.clone(), sha256 };
+        let is_new = |other: &Provided| (&other.name, &other.version) == (&new.name, &new.version);
+        if let Some((other, _)) =
+            self.files.iter().find(|(_, known)| known.provides.as_ref().is_some_and(is_new))
+        {
+            let (name, version, other) = (&new.name, &new.version, other.display());
+            return Err(Refusal {
+                code: DUPLICATE.to_owned(),
+                reason: format!("{other} is {name} {version} already; remove one of the two"),
+            });
+        }
+        self.install(surroundings, &plugin, Origin::File { path: path.to_owned(), sha256 })?;
+        let expected = conventional_name(identity);
+        if path.file_name().is_none_or(|name| *name != *expected) {
+            tracing::warn!(path = %path.display(), expected, "the file's name says something else than the plugin");
+        }
+        Ok(new)
+    }
+
+    fn install(&self, surroundings: &Surroundings, plugin: &Plugin, origin: Origin) -> Result<(), Refusal> {
+        let identity = plugin.identity();
+        let (name, version) = (&identity.name, &identity.version);
+        let config = self.settings.get(name).cloned().unwrap_or_default();
+        let settings = Settings { config, log: Some(log_line), ..Settings::default() };
+        let instance = I::create(plugin, surroundings.host.environment(), &settings)
+            .map_err(|error| Refusal::of_error(error.code(), error))?;
+        let path = match &origin {
+            Origin::File { path, .. } => path.display().to_string(),
+            Origin::Linked => "linked".to_owned(),
+        };
+        tracing::info!(
+            plugin = %name, %version, path, kind = I::KIND.name(), target = %identity.target,
+            compiler = %identity.compiler, "loaded"
+        );
+        for remark in plugin.remarks() {
+            tracing::warn!(plugin = %name, %version, path, remark, "loaded, but");
+        }
+        let installed = Installed { instance, identity: identity.clone(), origin, calls: Calls::new() };
+        self.registry.publish(name, version.clone(), installed);
+        Ok(())
+    }
+}
+
+/// Why a plugin is not used.
+struct Refusal {
+    code: String,
+    reason: String,
+}
+
+impl Refusal {
+    fn of_error(code: &str, error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self { code: code.to_owned(), reason: format!("{:#}", anyhow::Error::new(error)) }
+    }
+
+    /// Logs it, and gives it the form in which operators are told.
+    fn of<I: Instance>(self, path: &Path) -> RefusedState {
+        tracing::error!(path = %path.display(), code = self.code, reason = self.reason, "plugin refused");
+        RefusedState { kind: I::FAMILY, path: path.to_owned(), code: self.code, reason: self.reason }
+    }
+}
+
+fn log_line(plugin: &str, level: LogLevel, line: &str) {
+    match level {
+        LogLevel::Error => tracing::error!(plugin, "{line}"),
+        LogLevel::Warn => tracing::warn!(plugin, "{line}"),
+        LogLevel::Info => tracing::info!(plugin, "{line}"),
+        LogLevel::Debug => tracing::debug!(plugin, "{line}"),
+        LogLevel::Trace => tracing::trace!(plugin, "{line}"),
+    }
+}

@@ -131,6 +131,7 @@ impl Lab {
                     cut.of
                 );
             }
+            artifact.settings()?;
             if self.targets_of(artifact).next().is_none() {
                 bail!("artifact {:?} is built for no target; mend its `targets`", artifact.name);
             }
@@ -213,6 +214,10 @@ mod tests {
                 "does not stand before it",
             ),
             ("[[artifact]]\nname = \"a\"\nkind = \"handler\"", "exactly one of"),
+            (
+                "[[artifact]]\nname = \"a\"\nkind = \"handler\"\ncargo = \"x\"\nsettings = 3",
+                "neither a text nor a table",
+            ),
             (
                 "[[artifact]]\nname = \"a\"\nkind = \"handler\"\ncargo = \"x\"\ntargets = [\"riscv*\"]",
                 "built for no target",

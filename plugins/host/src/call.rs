@@ -18,6 +18,8 @@ impl CallError {
     /// The stable code of this failure: `call.` and the name of the status.
     pub fn code(&self) -> &'static str {
         match self.status {
+            // Only of a call to `accept`.
+            Status::DECLINED => "call.declined",
             Status::PANICKED => "call.panicked",
             Status::FAILED => "call.failed",
             Status::INVALID_ARGUMENT => "call.invalid-argument",

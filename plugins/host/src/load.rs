@@ -220,6 +220,7 @@ impl LoadError {
             Self::Map { .. } => "loader.refused",
             Self::Entry { source, .. } => source.code(),
             Self::Accept { source, .. } if source.is_panic() => "accept.panicked",
+            Self::Accept { source, .. } if source.status.is_failure() => "accept.failed",
             Self::Accept { .. } => "accept.declined",
         }
     }

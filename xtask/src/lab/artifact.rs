@@ -30,6 +30,11 @@ pub(crate) struct Artifact {
     /// The copy that the probe judged is cut short before it loads it.
     #[serde(default)]
     pub(crate) truncate_after_judging: bool,
+    /// With what its instance is made: a text is passed as it is, a table as JSON, as a server does with its configuration.
+    #[serde(default)]
+    settings: Option<toml::Value>,
+    /// The path that a handler is asked for. Default: its route.
+    pub(crate) path: Option<String>,
     /// What is expected in hosts of its own platform. Default: works.
     #[serde(default = "Expectation::works")]
     pub(crate) expect: Expectation,
@@ -106,6 +111,21 @@ impl Artifact {
         }
     }
 
+    /// The settings as the plugin gets them; empty if there are none.
+    ///
+    /// # Errors
+    /// They are neither a text nor a table.
+    pub(crate) fn settings(&self) -> Result<String> {
+        match &self.settings {
+            None => Ok(String::new()),
+            Some(toml::Value::String(text)) => Ok(text.clone()),
+            Some(table @ toml::Value::Table(_)) => Ok(serde_json::to_string(table)?),
+            Some(other) => {
+                bail!("artifact {:?} has settings = {other}, which is neither a text nor a table", self.name)
+            }
+        }
+    }
+
     /// Whether it is built for `target`.
     pub(crate) fn is_built_for(&self, target: &Target) -> bool {
         self.targets.is_empty()
@@ -139,6 +159,18 @@ impl Cut {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn settings_are_a_text_or_a_table_that_becomes_json() {
+        let settings = |entry: &str| {
+            let artifact = format!("name = \"a\"\nkind = \"handler\"\ncargo = \"a\"\n{entry}");
+            toml::from_str::<Artifact>(&artifact).unwrap().settings()
+        };
+        assert_eq!(settings("").unwrap(), "");
+        assert_eq!(settings("settings = \"a = 1\"").unwrap(), "a = 1");
+        assert_eq!(settings("settings = { b = [1, true], a = \"x\" }").unwrap(), r#"{"a":"x","b":[1,true]}"#);
+        assert!(settings("settings = 3").unwrap_err().to_string().contains("settings = 3"));
+    }
 
     #[test]
     fn cuts_are_bytes_shares_or_tails() {

@@ -35,6 +35,8 @@ pub(crate) enum Outcome {
     Works,
     /// The verdict, the loader or the contract's own checks say no.
     Refused,
+    /// It loads, and does not want to run on this host.
+    Declined,
     /// It loads and then returns an error.
     Failed,
     /// The process that loads it dies of a signal.
@@ -94,7 +96,7 @@ impl Expectation {
         Expectation { predicted: Prediction::Refused(code.to_owned()), alone: Outcome::Refused }
     }
 
-    /// Whether the bytes say one thing and the loader, rightly, another: a panic, a crash or a hang in the plugin's own code.
+    /// Whether the bytes say one thing and the loader, rightly, another: a panic, a crash, a hang or a plain no in the plugin's own code.
     pub(crate) fn is_unforeseeable(&self) -> bool {
         self.predicted == Prediction::Works && self.alone != Outcome::Works
     }
@@ -143,6 +145,7 @@ impl fmt::Display for Outcome {
         f.write_str(match self {
             Outcome::Works => "works",
             Outcome::Refused => "refused",
+            Outcome::Declined => "declined",
             Outcome::Failed => "failed",
             Outcome::Crashed => "crashed",
             Outcome::Hung => "hung",
@@ -187,6 +190,8 @@ mod tests {
         let parse = |text: &str| toml::from_str::<Holder>(text).map(|holder| holder.expect);
         assert_eq!(parse("expect = \"works\"").unwrap(), Expectation::works());
         assert_eq!(parse("expect = { refused = \"abi.major\" }").unwrap(), Expectation::refused("abi.major"));
+        let declined = parse("expect = { alone = \"declined\" }").unwrap();
+        assert_eq!((declined.predicted, declined.alone), (Prediction::Works, Outcome::Declined));
         let crash = parse("expect = { alone = \"crashed\" }").unwrap();
         assert!(crash.is_unforeseeable());
         let truncated = parse("expect = { refused = \"elf.truncated\", alone = \"crashed\" }").unwrap();

@@ -53,8 +53,8 @@ pub(crate) struct Cell {
     pub(crate) artifact: String,
     /// `works` or `refused`, from the bytes, outside the image.
     pub(crate) predicted: String,
-    /// What the host did inside the image: `refused` if it judged so, else what became of loading it: `works`, `refused`, `failed`,
-    /// `crashed` or `hung`. `not run` where nothing could be observed.
+    /// What the host did inside the image: `refused` if it judged so, else what became of loading it: `works`, `refused`, `declined`,
+    /// `failed`, `crashed` or `hung`. `not run` where nothing could be observed.
     pub(crate) observed: String,
     /// What `lab.toml` says the host does.
     pub(crate) expected: String,
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn agreement_needs_verdicts_loader_and_expectation() {
-        use Outcome::{Crashed, Refused, Works};
+        use Outcome::{Crashed, Declined, Refused, Works};
         struct Case {
             outside: &'static [&'static str],
             seen: Observed,
@@ -206,6 +206,7 @@ mod tests {
             odd: usize,
         }
         let crash = Expectation { predicted: Prediction::Works, alone: Crashed };
+        let no = Expectation { predicted: Prediction::Works, alone: Declined };
         let truncated =
             Expectation { predicted: Prediction::Refused("elf.truncated".into()), alone: Crashed };
         let major = Expectation::refused("abi.major");
@@ -225,6 +226,19 @@ mod tests {
                 odd: 0,
             },
             Case { outside: &[], seen: seen(Crashed, None, &[]), expected: crash.clone(), odd: 0 },
+            Case {
+                outside: &[],
+                seen: seen(Declined, Some("accept.declined"), &[]),
+                expected: no.clone(),
+                odd: 0,
+            },
+            Case { outside: &[], seen: seen(Works, None, &[]), expected: no, odd: 1 },
+            Case {
+                outside: &[],
+                seen: seen(Declined, Some("accept.declined"), &[]),
+                expected: works.clone(),
+                odd: 1,
+            },
             Case { outside: &[], seen: seen(Works, None, &[]), expected: crash, odd: 1 },
             Case {
                 outside: &["abi.minor"],

@@ -58,19 +58,20 @@ fn hosts_table(page: &mut String, report: &Report) {
 fn hosts_rows(page: &mut String, report: &Report) {
     let _ = write!(
         page,
-        "| host | C library | works | refused | failed | crashed | hung | agree |\n\
-         | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n"
+        "| host | C library | works | refused | declined | failed | crashed | hung | agree |\n\
+         | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n"
     );
     for host in &report.hosts {
         let cells: Vec<&Cell> = report.cells.iter().filter(|cell| cell.host == host.name).collect();
         let count = |outcome: &str| cells.iter().filter(|cell| cell.observed == outcome).count();
         let _ = writeln!(
             page,
-            "| {} | {} | {} | {} | {} | {} | {} | {} of {} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} of {} |",
             host.name,
             host.libc_name(),
             count("works"),
             count("refused"),
+            count("declined"),
             count("failed"),
             count("crashed"),
             count("hung"),

@@ -181,12 +181,16 @@ impl Run<'_> {
         let subjects: Vec<Subject<'_>> = self
             .subjects
             .iter()
-            .map(|plugin| Subject {
-                file: plugin.file.clone(),
-                sha256: &plugin.row.sha256,
-                truncate_after_judging: plugin.artifact.truncate_after_judging,
+            .map(|plugin| {
+                Ok(Subject {
+                    file: plugin.file.clone(),
+                    sha256: &plugin.row.sha256,
+                    truncate_after_judging: plugin.artifact.truncate_after_judging,
+                    settings: plugin.artifact.settings()?,
+                    path: plugin.artifact.path.as_deref(),
+                })
             })
-            .collect();
+            .collect::<Result<_>>()?;
         let mut memory = Memory::recall(&self.ground.cache, self.engine, &place);
         let fresh: Vec<usize> =
             (0..subjects.len()).filter(|&at| memory.of(&subjects[at]).is_none()).collect();

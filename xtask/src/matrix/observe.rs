@@ -36,6 +36,10 @@ pub(crate) struct Subject<'a> {
     pub(crate) sha256: &'a str,
     /// Cut the file short between the verdict and the loading.
     pub(crate) truncate_after_judging: bool,
+    /// The settings of its instance.
+    pub(crate) settings: String,
+    /// The path that it is asked for, if not its route.
+    pub(crate) path: Option<&'a str>,
 }
 
 /// A host image and the probe that runs in it.
@@ -64,6 +68,8 @@ struct Request<'a> {
     id: usize,
     file: &'a str,
     truncate_after_judging: bool,
+    settings: &'a str,
+    path: Option<&'a str>,
 }
 
 #[derive(Deserialize)]
@@ -88,8 +94,13 @@ pub(crate) fn observe(
     let files: Vec<String> = subjects.iter().map(|subject| format!("{DIST}/{}", subject.file)).collect();
     let mut requests = Vec::new();
     for (id, subject) in subjects.iter().enumerate() {
-        let request =
-            Request { id, file: &files[id], truncate_after_judging: subject.truncate_after_judging };
+        let request = Request {
+            id,
+            file: &files[id],
+            truncate_after_judging: subject.truncate_after_judging,
+            settings: &subject.settings,
+            path: subject.path,
+        };
         serde_json::to_writer(&mut requests, &request)?;
         requests.push(b'\n');
     }
@@ -200,7 +211,17 @@ impl Memory {
 }
 
 fn key(subject: &Subject<'_>) -> String {
-    format!("{}{}", subject.sha256, if subject.truncate_after_judging { "+truncate" } else { "" })
+    let mut key = subject.sha256.to_owned();
+    if subject.truncate_after_judging {
+        key.push_str("+truncate");
+    }
+    if !subject.settings.is_empty() {
+        key.push_str(&format!("+settings {}", subject.settings));
+    }
+    if let Some(path) = subject.path {
+        key.push_str(&format!("+path {path}"));
+    }
+    key
 }
 
 #[cfg(test)]

@@ -89,6 +89,38 @@ fn observe_says_where_and_why_a_plugin_fails() {
 }
 
 #[test]
+fn a_plugin_that_declines_is_told_from_one_that_fails() {
+    let lab = Lab::new();
+    let says = |file: &str, accept: &str| lab.handler(file, "a", "1.0.0", &[&format!("ACCEPT={accept}")]);
+    let labels = r#"dynlab_put(reason, "wants a label"); return host->label_count ? 0 : 2;"#;
+    let cases = [
+        (says("no.so", labels), "declined", "accept.declined", "wants a label"),
+        (says("fail.so", "return -2;"), "failed", "call.failed", "call.failed: no message"),
+    ];
+    for (file, outcome, code, message) in cases {
+        let expected = json!({"outcome": outcome, "stage": "accept", "code": code, "message": message});
+        assert_eq!(say("observe", &[], &file), expected);
+        let mut loaded = say("load", &[], &file);
+        loaded.as_object_mut().unwrap().remove("reasons");
+        assert_eq!(loaded, expected);
+    }
+    let accepted = say("load", &["--label", "any=1"], &lab.path("no.so"));
+    assert_eq!(accepted["outcome"], "works", "{accepted}");
+}
+
+#[test]
+fn settings_and_path_reach_the_plugin() {
+    let lab = Lab::new();
+    let file = lab.compile("hello.so", "../handlers/hello-c/plugin.c", &[]);
+    for verb in ["observe", "load"] {
+        let seen = say(verb, &["--settings", "Good day", "--path", "/hello-c?"], &file);
+        assert_eq!(seen["message"], "GET /hello-c? 200 Good day", "{verb}");
+    }
+    let job = json!({"id": 1, "file": file, "settings": "Good night", "path": "/n"});
+    assert_eq!(observe_all(&[job], &[])[0]["message"], "GET /n 200 Good night");
+}
+
+#[test]
 fn crashes_and_hangs_are_observations() {
     let lab = Lab::new();
     let fixture = |name: &str| lab.compile(&format!("{name}.so"), &format!("../fixtures/{name}.c"), &[]);

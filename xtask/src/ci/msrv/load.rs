@@ -47,7 +47,13 @@ pub(super) fn load(plugin: &Path, ground: &Ground, engine: &dyn Engine, folder: 
         emulated: !engine::is_native(host.arch),
     };
     let sha256 = build::sha256(&content);
-    let subject = Subject { file: plugin_name.to_owned(), sha256: &sha256, truncate_after_judging: false };
+    let subject = Subject {
+        file: plugin_name.to_owned(),
+        sha256: &sha256,
+        truncate_after_judging: false,
+        settings: String::new(),
+        path: None,
+    };
     let answers = matrix::observe(engine, &place, folder, &[subject], &|| ())?;
     let observed = &answers.first().context("one plugin has one answer")?.observed;
     if !observed.judged.loadable || observed.outcome != Outcome::Works {

@@ -7,40 +7,52 @@ use plugin_abi::Kind;
 use plugin_host::{
     Before, CacheInstance, CallError, CreateError, HandlerInstance, HostEnvironment, HttpVersion,
     MiddlewareInstance, Plugin, Request, RequestHeaders, Resolved, ResolverInstance, Response, Settings,
-    ShowcaseInstance,
+    ShowcaseInstance, Status,
 };
+use serde::Deserialize;
 
 use crate::report::{Observation, Stage};
 
 /// How long a cache may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// With what a plugin is made and called.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct Exercise {
+    /// The settings of the instance; none if not given.
+    #[serde(default)]
+    pub(crate) settings: String,
+    /// The path that a handler is asked for; its route if not given.
+    #[serde(default)]
+    pub(crate) path: Option<String>,
+}
+
 /// Asks the plugin whether it accepts this host, makes an instance and calls it once. Says what it answered.
 pub(crate) fn accept_create_call(
     plugin: &Plugin,
     host: &HostEnvironment,
+    exercise: &Exercise,
     enter: &mut dyn FnMut(Stage),
 ) -> Result<String, Observation> {
     enter(Stage::Accept);
-    plugin
-        .accept(host)
-        .map_err(|error| Observation::refused(Stage::Accept, Some("accept.declined"), error.to_string()))?;
-    create_and_call(plugin, host, enter)
+    plugin.accept(host).map_err(|error| not_accepted(&error))?;
+    create_and_call(plugin, host, exercise, enter)
 }
 
 /// The same for a plugin that has accepted this host.
 pub(crate) fn create_and_call(
     plugin: &Plugin,
     host: &HostEnvironment,
+    exercise: &Exercise,
     enter: &mut dyn FnMut(Stage),
 ) -> Result<String, Observation> {
     enter(Stage::Create);
-    let settings = Settings::default();
+    let settings = Settings { config: exercise.settings.clone().into_bytes(), ..Settings::default() };
     match plugin.identity().kind {
         Kind::Handler => {
             let handler = HandlerInstance::create(plugin, host, &settings).map_err(not_created)?;
             enter(Stage::Call);
-            call_handler(&handler)
+            call_handler(&handler, exercise.path.as_deref())
         }
         Kind::Middleware => {
             let middleware = MiddlewareInstance::create(plugin, host, &settings).map_err(not_created)?;
@@ -63,6 +75,14 @@ pub(crate) fn create_and_call(
             showcase.describe().map_err(not_called)
         }
     }
+}
+
+/// What a plugin that does not accept this host comes to.
+pub(crate) fn not_accepted(error: &CallError) -> Observation {
+    if error.status == Status::DECLINED {
+        return Observation::declined(error.message.clone());
+    }
+    Observation::failed(Stage::Accept, Some(error.code()), error.to_string())
 }
 
 fn not_created(error: CreateError) -> Observation {
@@ -89,13 +109,14 @@ fn request<'a>(method: &'a str, path: &'a str) -> Request<'a> {
     }
 }
 
-fn call_handler(handler: &HandlerInstance) -> Result<String, Observation> {
+fn call_handler(handler: &HandlerInstance, path: Option<&str>) -> Result<String, Observation> {
     let methods = handler.methods();
     let method = methods.iter().find(|method| *method == "GET").unwrap_or(&methods[0]);
-    let mut request = request(method, handler.route());
+    let path = path.unwrap_or(handler.route());
+    let mut request = request(method, path);
     request.mount = Some(handler.route());
     let response = handler.handle(&request).map_err(not_called)?;
-    Ok(format!("{method} {} {}", handler.route(), shown(&response)))
+    Ok(format!("{method} {path} {}", shown(&response)))
 }
 
 fn call_middleware(middleware: &MiddlewareInstance) -> Result<String, Observation> {

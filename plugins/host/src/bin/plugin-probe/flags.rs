@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::child::Limits;
+use crate::exercise::Exercise;
 use crate::load;
 use crate::observe::Subject;
 use crate::observe_all;
@@ -13,17 +14,18 @@ use crate::observe_all;
 pub(crate) const HELP: &str = "\
 Loads native plugins in this host, calls each once, and says what happened as JSON.
 
-plugin-probe observe [--truncate-after-judging] FILE
+plugin-probe observe [--truncate-after-judging] [--settings TEXT] [--path PATH] FILE
     Load FILE as it is, without judging it first. One JSON object on one line:
-    outcome (works, refused, failed), stage, code, message.
+    outcome (works, refused, declined, failed), stage, code, message.
+    TEXT is passed to the plugin as its settings; a handler is asked for PATH, or for its route.
 
 plugin-probe observe-all --cpu-seconds N --wall-seconds N [--jobs N] [LIST]
     Observe many plugins, each in a child with these limits. LIST, or standard input, has one JSON
-    object in each line: id, file, truncate_after_judging (optional). One line is written for each
-    as it ends, with the further outcomes crashed and hung, signal, millis, and the verdict of
+    object in each line: id, file, and optionally truncate_after_judging, settings and path. One line
+    is written for each as it ends, with the further outcomes crashed and hung, signal, millis, and the verdict of
     the judge in this host: judged.loadable and judged.reasons.
 
-plugin-probe load [--allow-list FILE] [--label KEY=VALUE]... FILE
+plugin-probe load [--allow-list FILE] [--label KEY=VALUE]... [--settings TEXT] [--path PATH] FILE
     Load FILE as a host does: check owner and mode, judge the bytes, load exactly those.
 
 Status 0 whatever a plugin does; 2 if the probe itself cannot work.
@@ -51,17 +53,20 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Ver
     }
 }
 
-fn observe(arguments: impl Iterator<Item = OsString>) -> Result<Verb, String> {
+fn observe(mut arguments: impl Iterator<Item = OsString>) -> Result<Verb, String> {
     let mut truncate_after_judging = false;
+    let mut exercise = Exercise::default();
     let mut file = None;
-    for argument in arguments {
+    while let Some(argument) = arguments.next() {
         match argument.to_str() {
             Some("--truncate-after-judging") => truncate_after_judging = true,
+            Some("--settings") => exercise.settings = text(&argument, arguments.next())?,
+            Some("--path") => exercise.path = Some(text(&argument, arguments.next())?),
             _ => set_once(&mut file, argument)?,
         }
     }
     let file = file.ok_or("no file given")?;
-    Ok(Verb::Observe(Subject { file, truncate_after_judging }))
+    Ok(Verb::Observe(Subject { file, truncate_after_judging, exercise }))
 }
 
 fn observe_all(mut arguments: impl Iterator<Item = OsString>) -> Result<Verb, String> {
@@ -84,14 +89,17 @@ fn observe_all(mut arguments: impl Iterator<Item = OsString>) -> Result<Verb, St
 
 fn load(mut arguments: impl Iterator<Item = OsString>) -> Result<Verb, String> {
     let (mut allow_list, mut labels, mut file) = (None, Vec::new(), None);
+    let mut exercise = Exercise::default();
     while let Some(argument) = arguments.next() {
         match argument.to_str() {
             Some("--allow-list") => set_once(&mut allow_list, value(&argument, arguments.next())?)?,
             Some("--label") => labels.push(label(&value(&argument, arguments.next())?)?),
+            Some("--settings") => exercise.settings = text(&argument, arguments.next())?,
+            Some("--path") => exercise.path = Some(text(&argument, arguments.next())?),
             _ => set_once(&mut file, argument)?,
         }
     }
-    Ok(Verb::Load(load::Options { file: file.ok_or("no file given")?, allow_list, labels }))
+    Ok(Verb::Load(load::Options { file: file.ok_or("no file given")?, allow_list, labels, exercise }))
 }
 
 fn set_once(slot: &mut Option<PathBuf>, argument: OsString) -> Result<(), String> {
@@ -109,6 +117,13 @@ fn set_once(slot: &mut Option<PathBuf>, argument: OsString) -> Result<(), String
 
 fn value(flag: &OsStr, value: Option<OsString>) -> Result<OsString, String> {
     value.ok_or_else(|| format!("{} needs a value", flag.to_string_lossy()))
+}
+
+fn text(flag: &OsStr, given: Option<OsString>) -> Result<String, String> {
+    let given = value(flag, given)?;
+    given
+        .into_string()
+        .map_err(|given| format!("{} takes UTF-8, not `{}`", flag.to_string_lossy(), given.to_string_lossy()))
 }
 
 /// Limits and counts: from 1 to a day's worth of seconds.
@@ -150,9 +165,11 @@ mod tests {
         assert_eq!(options.limits.wall, Duration::from_secs(5));
         assert_eq!(options.list, Some("list".into()));
 
-        let verb = parse(words("observe --truncate-after-judging a.so")).unwrap();
+        let verb = parse(words("observe --truncate-after-judging --settings x=1 --path /a a.so")).unwrap();
         let Verb::Observe(subject) = verb else { panic!("{verb:?}") };
         assert!(subject.truncate_after_judging);
+        let Exercise { settings, path } = subject.exercise;
+        assert_eq!((settings.as_str(), path.as_deref()), ("x=1", Some("/a")));
 
         let verb = parse(words("load --label a=b --label c= x.so")).unwrap();
         let Verb::Load(options) = verb else { panic!("{verb:?}") };
@@ -170,6 +187,7 @@ mod tests {
             ("observe-all --wall-seconds 5", "--cpu-seconds is missing"),
             ("observe-all --cpu-seconds", "--cpu-seconds needs a value"),
             ("observe-all --cpu-seconds 0", "--cpu-seconds takes a number from 1 to 86400, not `0`"),
+            ("load --settings", "--settings needs a value"),
             ("load --label x a", "--label takes KEY=VALUE, not `x`"),
         ];
         for (line, complaint) in cases {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use plugin_host::{Admission, AllowList, Host, LoadError, load};
 use serde::Serialize;
 
-use crate::exercise;
+use crate::exercise::{self, Exercise};
 use crate::observe::with_source;
 use crate::report::{Observation, Stage};
 
@@ -17,6 +17,7 @@ pub(crate) struct Options {
     /// File of SHA-256 sums; all plugins are allowed if not given.
     pub(crate) allow_list: Option<PathBuf>,
     pub(crate) labels: Vec<(String, String)>,
+    pub(crate) exercise: Exercise,
 }
 
 /// An observation with the judge's reasons.
@@ -36,7 +37,7 @@ pub(crate) fn run(options: Options) -> Result<Loaded, String> {
         Ok(plugin) => plugin,
         Err(error) => return Ok(not_loaded(&error)),
     };
-    let observation = exercise::create_and_call(&plugin, host.environment(), &mut |_| ())
+    let observation = exercise::create_and_call(&plugin, host.environment(), &options.exercise, &mut |_| ())
         .map_or_else(|declined| declined, Observation::works);
     Ok(Loaded { observation, reasons: Vec::new() })
 }
@@ -57,6 +58,9 @@ fn not_loaded(error: &LoadError) -> Loaded {
         LoadError::Accept { .. } => Stage::Accept,
         _ => Stage::Open,
     };
-    let observation = Observation::refused(stage, Some(error.code()), with_source(error));
+    let observation = match error {
+        LoadError::Accept { source, .. } => exercise::not_accepted(source),
+        _ => Observation::refused(stage, Some(error.code()), with_source(error)),
+    };
     Loaded { observation, reasons: error.reasons().to_vec() }
 }

@@ -8,7 +8,7 @@ use plugin_abi::{Identity, Kind, note, version};
 use plugin_host::{HostEnvironment, Image, MapError, Origin, Plugin, Sha256Digest};
 use serde::Deserialize;
 
-use crate::exercise;
+use crate::exercise::{self, Exercise};
 use crate::loaded_note::{NoteSegment, note_segments};
 use crate::loader_message;
 use crate::report::{Observation, Stage};
@@ -20,6 +20,9 @@ pub(crate) struct Subject {
     /// Cut the file short (a copy of it) after its bytes were read and before they are loaded.
     #[serde(default)]
     pub(crate) truncate_after_judging: bool,
+    /// With what it is made and called.
+    #[serde(flatten)]
+    pub(crate) exercise: Exercise,
 }
 
 /// Loads the subject into this process, which is `host`, and calls it once. `enter` is told of each stage
@@ -80,7 +83,7 @@ fn load_and_call(
         Observation::refused(stage, Some(error.code()), format!("{}: {error}", identity.name))
     })?;
 
-    exercise::accept_create_call(&plugin, host, enter)
+    exercise::accept_create_call(&plugin, host, &subject.exercise, enter)
 }
 
 fn read(subject: &Subject) -> io::Result<Vec<u8>> {

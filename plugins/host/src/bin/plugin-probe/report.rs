@@ -74,8 +74,10 @@ impl Stage {
 pub(crate) enum Outcome {
     /// Loaded, created, and answered one call.
     Works,
-    /// The loader, this probe or the plugin itself declined, in good order.
+    /// The loader or this probe said no, in good order.
     Refused,
+    /// It loads, and does not want to run on this host.
+    Declined,
     /// Loaded and accepted, but creating it or calling it gave an error.
     Failed,
     /// The process ended before it could report.
@@ -111,6 +113,11 @@ impl Observation {
     pub(crate) fn refused(stage: Stage, code: Option<&str>, message: impl Into<String>) -> Self {
         let code = code.map(str::to_owned);
         Self { outcome: Outcome::Refused, stage, code, message: message.into() }
+    }
+
+    pub(crate) fn declined(message: impl Into<String>) -> Self {
+        let code = Some("accept.declined".to_owned());
+        Self { outcome: Outcome::Declined, stage: Stage::Accept, code, message: message.into() }
     }
 
     pub(crate) fn failed(stage: Stage, code: Option<&str>, message: impl Into<String>) -> Self {

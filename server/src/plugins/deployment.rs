@@ -24,7 +24,7 @@ use super::state::RefusedState;
 use super::table::Table;
 use super::watch;
 use crate::PluginSource;
-use crate::options::Options;
+use crate::options::{Options, PluginOptions};
 use crate::shutdown::Stopper;
 
 /// What to do when the files below the plugin root change.
@@ -79,7 +79,8 @@ impl Deployment {
         let policy = FaultPolicy { threshold: options.panic_limit, window: options.panic_window };
         let handlers = Arc::new(Registry::new(policy, listener(Kind::Handler, orders.clone())));
         let middlewares = Arc::new(Registry::new(policy, listener(Kind::Middleware, orders.clone())));
-        let table = Table::lay_out(&handlers, &middlewares, &options.plugins, None);
+        // Empty; what is missing is told when the files were looked at.
+        let table = Table::lay_out(&handlers, &middlewares, &PluginOptions::default(), None);
         let settings = |(name, config): (&String, &Vec<u8>)| (name.clone(), config.clone());
         let of_handlers = options.plugins.handlers.iter().map(|(name, options)| (name, &options.settings.0));
         let of_middlewares =
@@ -146,7 +147,7 @@ struct Work {
     handlers: Shelf<HandlerInstance>,
     middlewares: Shelf<MiddlewareInstance>,
     shared: Arc<Shared>,
-    options: crate::options::PluginOptions,
+    options: PluginOptions,
     root: Option<PathBuf>,
     /// If a change of the files ends the process.
     exit: Option<Stopper>,

@@ -68,12 +68,16 @@ pub(super) fn may_be_plugin(path: &Path) -> bool {
     !hidden && path.extension() == Some(OsStr::new("so"))
 }
 
-/// What a plugin's file is called by convention: `NAME-VERSION-ARCH-LIBC.so`.
-pub(super) fn conventional_name(plugin: &PluginIdentity) -> String {
+/// What a plugin's file should be called, `NAME-VERSION-ARCH-LIBC.so`, if its name has a version in it and is not this. Names
+/// are for people, the program goes by what is in the file; but a name that misleads people is worth a word.
+pub(super) fn better_name(path: &Path, plugin: &PluginIdentity) -> Option<String> {
+    let found = path.file_name()?.to_string_lossy();
     let mut triple = plugin.target.split('-');
     let arch = triple.next().unwrap_or_default();
     let libc = triple.next_back().unwrap_or_default();
-    format!("{}-{}-{arch}-{libc}.so", plugin.name, plugin.version)
+    let expected = format!("{}-{}-{arch}-{libc}.so", plugin.name, plugin.version);
+    let has_version = found.as_bytes().windows(2).any(|pair| pair[0] == b'-' && pair[1].is_ascii_digit());
+    (has_version && found != expected).then_some(expected)
 }
 
 #[cfg(test)]

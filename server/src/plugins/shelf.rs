@@ -9,7 +9,7 @@ use plugin_host::{
 };
 use semver::Version;
 
-use super::files::{Stamp, conventional_name};
+use super::files::{Stamp, better_name};
 use super::installed::{Installed, Instance};
 use super::state::RefusedState;
 use crate::stats::Calls;
@@ -211,8 +211,7 @@ impl<I: Instance> Shelf<I> {
             });
         }
         self.install(surroundings, &plugin, Origin::File { path: path.to_owned(), sha256 })?;
-        let expected = conventional_name(identity);
-        if path.file_name().is_none_or(|name| *name != *expected) {
+        if let Some(expected) = better_name(path, identity) {
             tracing::warn!(path = %path.display(), expected, "the file's name says something else than the plugin");
         }
         Ok(new)

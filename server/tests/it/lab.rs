@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -23,7 +24,9 @@ pub(crate) struct Lab {
 impl Lab {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join("handlers")).unwrap();
+        for part in ["handlers", "middlewares", "staging"] {
+            fs::create_dir(folder.path().join(part)).unwrap();
+        }
         Self { folder }
     }
 
@@ -52,18 +55,41 @@ impl Lab {
         self.compile(&format!("{name}.so"), &format!("plugins/fixtures/{name}.c"), &[])
     }
 
+    /// The handler that shows its settings.
+    pub(crate) fn mirror(self, macros: &[&str]) -> Self {
+        self.compile("mirror.so", "server/tests/it/plugins_c/mirror.c", macros)
+    }
+
+    /// A middleware of that name.
+    pub(crate) fn marker(self, name: &str, macros: &[&str]) -> Self {
+        let name_macro = format!("NAME=\"{name}\"");
+        let macros: Vec<&str> = macros.iter().copied().chain([name_macro.as_str()]).collect();
+        self.compile(&format!("../middlewares/{name}.so"), "server/tests/it/plugins_c/marker.c", &macros)
+    }
+
+    /// A handler as [`Lab::handler`] makes it, complete but not yet where the server looks.
+    pub(crate) fn staged(&self, macros: &[&str]) -> PathBuf {
+        static COUNTER: AtomicUsize = AtomicUsize::new(0);
+        let file = format!("{}.so", COUNTER.fetch_add(1, Ordering::Relaxed));
+        let path = self.root().join("staging").join(file);
+        compile(&path, "plugins/host/tests/it/plugins/handler.c", macros);
+        path
+    }
+
+    /// Puts a staged plugin among the handlers, at once and whole.
+    pub(crate) fn deploy(&self, staged: &Path, file: &str) {
+        fs::rename(staged, self.path(file)).unwrap();
+    }
+
+    /// Writes a configuration file; gives the flag that names it.
+    pub(crate) fn config(&self, toml: &str) -> String {
+        let path = self.root().join("server.toml");
+        fs::write(&path, toml).unwrap();
+        format!("--config={}", path.display())
+    }
+
     fn compile(self, file: &str, source: &str, macros: &[&str]) -> Self {
-        let mut command = Command::new("cc");
-        command
-            .args(["-std=gnu11", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Werror"])
-            .arg("-I")
-            .arg(repository().join("plugins/abi/include"))
-            .args(macros.iter().map(|definition| format!("-D{definition}")))
-            .arg("-o")
-            .arg(self.path(file))
-            .arg(repository().join(source));
-        run(&mut command);
-        set_mode(&self.path(file), 0o644);
+        compile(&self.path(file), source, macros);
         self
     }
 
@@ -71,6 +97,20 @@ impl Lab {
     pub(crate) fn serve(&self, flags: &[&str]) -> Server {
         Server::start(server().arg("--plugin-root").arg(self.root()).args(["--port", "0"]).args(flags))
     }
+}
+
+fn compile(path: &Path, source: &str, macros: &[&str]) {
+    let mut command = Command::new("cc");
+    command
+        .args(["-std=gnu11", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Werror"])
+        .arg("-I")
+        .arg(repository().join("plugins/abi/include"))
+        .args(macros.iter().map(|definition| format!("-D{definition}")))
+        .arg("-o")
+        .arg(path)
+        .arg(repository().join(source));
+    run(&mut command);
+    set_mode(path, 0o644);
 }
 
 /// The program under test, with an environment that says nothing to it.
@@ -153,6 +193,28 @@ impl Server {
                 Err(reason) => panic!("no line with {text:?} ({reason}) in:\n{}", self.log.join("\n")),
             }
         }
+    }
+
+    /// The body of `path` as soon as it is `expected`.
+    pub(crate) fn wait_for_answer(&mut self, path: &str, expected: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answer = reqwest::blocking::get(self.url(path)).unwrap().text().unwrap();
+            if answer == expected {
+                return;
+            }
+            if Instant::now() > deadline {
+                self.log.extend(self.lines.try_iter());
+                panic!("{path} still answers {answer:?} and not {expected:?}:\n{}", self.log.join("\n"));
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// Whether a line of the log so far contains `text`.
+    pub(crate) fn has_logged(&mut self, text: &str) -> bool {
+        self.log.extend(self.lines.try_iter());
+        self.log.iter().any(|line| line.contains(text))
     }
 
     pub(crate) fn connect(&self) -> TcpStream {

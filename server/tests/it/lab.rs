@@ -198,8 +198,9 @@ impl Server {
     /// The body of `path` as soon as it is `expected`.
     pub(crate) fn wait_for_answer(&mut self, path: &str, expected: &str) {
         let deadline = Instant::now() + PATIENCE;
+        let client = reqwest::blocking::Client::new();
         loop {
-            let answer = reqwest::blocking::get(self.url(path)).unwrap().text().unwrap();
+            let answer = client.get(self.url(path)).send().unwrap().text().unwrap();
             if answer == expected {
                 return;
             }
@@ -207,7 +208,8 @@ impl Server {
                 self.log.extend(self.lines.try_iter());
                 panic!("{path} still answers {answer:?} and not {expected:?}:\n{}", self.log.join("\n"));
             }
-            std::thread::yield_now();
+            // Leaves the processor to the server.
+            std::thread::sleep(Duration::from_millis(2));
         }
     }
 

@@ -4,6 +4,7 @@
 //! Both programs are this library; they differ only in where the plugins come from.
 
 mod chain;
+mod client_address;
 mod http;
 mod log;
 mod options;
@@ -14,6 +15,7 @@ mod shutdown;
 mod stats;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -57,8 +59,10 @@ fn serve(options: &Options, source: PluginSource) -> anyhow::Result<Option<Reaso
     log::start(options.log_level);
     let (stopper, stop) = shutdown::listen_for_signals().context("cannot listen for signals")?;
     let plugins = Deployment::start(options, source, stopper)?;
-    let listener = http::bind(options.address)?;
-    http::serve(listener, http::Service::new(Chain::new(plugins.table()), options), options, stop.clone())?;
+    let stats = Arc::new(stats::ServerStats::new());
+    let sockets = http::bind(options.address, options.threads)?;
+    let service = http::Service::new(Chain::new(plugins.table()), stats, options);
+    http::serve(sockets, service, options, stop.clone())?;
     plugins.end(PLUGINS_END);
     Ok(stop.reason())
 }

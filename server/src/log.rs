@@ -51,6 +51,22 @@ fn level_name(level: Level) -> &'static str {
     }
 }
 
+/// Appends a value, quoted where it would not read back as one word. It stays on its line whatever is in it, so that no plugin
+/// and no client can forge a second one.
+pub(crate) fn push_value(text: &mut String, value: &str) {
+    let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'=' | b'\\');
+    if !value.is_empty() && value.bytes().all(plain) {
+        text.push_str(value);
+    } else if value.bytes().all(|byte| plain(byte) || matches!(byte, b'=' | b' ')) {
+        text.push('"');
+        text.push_str(value);
+        text.push('"');
+    } else {
+        // Formatting into a string cannot fail.
+        let _ = write!(text, "{value:?}");
+    }
+}
+
 struct Line {
     text: String,
 }
@@ -61,12 +77,9 @@ impl Line {
             self.text.push(' ');
         }
         let key = if key == "message" { "msg" } else { key };
-        let value = value.to_string();
-        let plain = !value.is_empty()
-            && value.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'=' | b'\\'));
-        // Debug quoting also keeps a value with line breaks on this line, so that no plugin and no
-        // client can forge a second one.
-        let _ = if plain { write!(self.text, "{key}={value}") } else { write!(self.text, "{key}={value:?}") };
+        self.text.push_str(key);
+        self.text.push('=');
+        push_value(&mut self.text, &value.to_string());
     }
 }
 

@@ -19,6 +19,7 @@ use crate::plugins::OnChange;
 
 use self::given::Given;
 pub(crate) use self::plugin::PluginOptions;
+use crate::client_address::TrustedProxies;
 
 /// HTTP server whose handlers and middlewares are native plugins.
 #[derive(Debug, Parser)]
@@ -41,6 +42,8 @@ pub(crate) struct Options {
     /// At least 1.
     pub(crate) threads: usize,
     pub(crate) read_timeout: Duration,
+    pub(crate) write_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
     pub(crate) shutdown_deadline: Duration,
     /// In bytes.
     pub(crate) head_limit: usize,
@@ -48,6 +51,8 @@ pub(crate) struct Options {
     pub(crate) body_limit: usize,
     /// At least 1.
     pub(crate) max_connections: usize,
+    pub(crate) trusted_proxies: TrustedProxies,
+    pub(crate) access_log: bool,
     pub(crate) allow_list: Option<PathBuf>,
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) on_change: OnChange,
@@ -95,10 +100,17 @@ impl Options {
                 None => std::thread::available_parallelism().map_or(1, usize::from),
             },
             read_timeout: span(given.read_timeout, 10),
+            write_timeout: span(given.write_timeout, 30),
+            idle_timeout: span(given.idle_timeout, 60),
             shutdown_deadline: span(given.shutdown_deadline, 10),
             head_limit: given.head_limit.map_or(16 * 1024, |limit| limit.0),
             body_limit: given.body_limit.unwrap_or(1024 * 1024),
             max_connections: given.max_connections.map_or(10_000, |most| most.get() as usize),
+            trusted_proxies: TrustedProxies::new(
+                given.trusted_proxies.into_iter().map(|network| network.0).collect(),
+                given.forwarded_header.unwrap_or_default(),
+            ),
+            access_log: given.access_log.is_none_or(|switch| switch.0),
             allow_list: given.allow_list,
             labels: given.labels.into_iter().map(|label| (label.key, label.value)).collect(),
             on_change: given.on_change.unwrap_or(OnChange::Swap),

@@ -12,7 +12,8 @@ use tracing::Level;
 use crate::plugins::OnChange;
 
 use super::plugin::{HandlerOptions, MiddlewareOptions};
-use super::value::{HeadLimit, Label, Span, from_text};
+use super::value::{HeadLimit, Label, Network, Span, Switch, from_text};
+use crate::client_address::ForwardedField;
 
 /// One field for each option, by the same name in flags, environment (`SERVER_`, in capitals) and file. Only the file says
 /// anything of single plugins.
@@ -44,6 +45,16 @@ pub(super) struct Given {
     #[serde(deserialize_with = "from_text")]
     pub(super) read_timeout: Option<Span>,
 
+    /// Time for a client to take some more of an answer, after it took none [default: 30s].
+    #[arg(long, env = "SERVER_WRITE_TIMEOUT", value_name = "TIME")]
+    #[serde(deserialize_with = "from_text")]
+    pub(super) write_timeout: Option<Span>,
+
+    /// Time that a connection is kept without a next request [default: 60s].
+    #[arg(long, env = "SERVER_IDLE_TIMEOUT", value_name = "TIME")]
+    #[serde(deserialize_with = "from_text")]
+    pub(super) idle_timeout: Option<Span>,
+
     /// Time that open requests get to finish after SIGTERM or SIGINT [default: 10s].
     #[arg(long, env = "SERVER_SHUTDOWN_DEADLINE", value_name = "TIME")]
     #[serde(deserialize_with = "from_text")]
@@ -60,6 +71,25 @@ pub(super) struct Given {
     /// Connections served at once; further ones wait in the system's queue [default: 10000].
     #[arg(long, env = "SERVER_MAX_CONNECTIONS", value_name = "N")]
     pub(super) max_connections: Option<NonZeroU32>,
+
+    /// Proxy, or network of proxies, whose word is taken for the client's address; repeatable.
+    #[arg(
+        long = "trusted-proxy",
+        env = "SERVER_TRUSTED_PROXIES",
+        value_delimiter = ',',
+        value_name = "ADDRESS|NETWORK"
+    )]
+    pub(super) trusted_proxies: Vec<Network>,
+
+    /// Field in which trusted proxies name the client, x-forwarded-for or forwarded [default: x-forwarded-for].
+    #[arg(long, env = "SERVER_FORWARDED_HEADER", value_name = "FIELD")]
+    #[serde(deserialize_with = "from_text")]
+    pub(super) forwarded_header: Option<ForwardedField>,
+
+    /// Whether to log a line for each answer, on or off [default: on].
+    #[arg(long, env = "SERVER_ACCESS_LOG", value_name = "on|off")]
+    #[serde(deserialize_with = "from_text")]
+    pub(super) access_log: Option<Switch>,
 
     /// File of SHA-256 sums, one a line; plugins that are not in it are refused.
     #[arg(long, env = "SERVER_ALLOW_LIST", value_name = "FILE")]
@@ -116,10 +146,19 @@ impl Given {
             addr: self.addr.or(other.addr),
             threads: self.threads.or(other.threads),
             read_timeout: self.read_timeout.or(other.read_timeout),
+            write_timeout: self.write_timeout.or(other.write_timeout),
+            idle_timeout: self.idle_timeout.or(other.idle_timeout),
             shutdown_deadline: self.shutdown_deadline.or(other.shutdown_deadline),
             head_limit: self.head_limit.or(other.head_limit),
             body_limit: self.body_limit.or(other.body_limit),
             max_connections: self.max_connections.or(other.max_connections),
+            trusted_proxies: if self.trusted_proxies.is_empty() {
+                other.trusted_proxies
+            } else {
+                self.trusted_proxies
+            },
+            forwarded_header: self.forwarded_header.or(other.forwarded_header),
+            access_log: self.access_log.or(other.access_log),
             allow_list: self.allow_list.or(other.allow_list),
             labels: if self.labels.is_empty() { other.labels } else { self.labels },
             on_change: self.on_change.or(other.on_change),

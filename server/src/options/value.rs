@@ -1,9 +1,11 @@
 //! Kinds of values that options have, each written the same way in flags, environment and file.
 
 use std::fmt::Display;
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 
 /// A span of time: a number and a unit, `10s`, `500ms`, `2m`; more than nothing and at most a day.
@@ -22,6 +24,15 @@ pub(crate) struct Label {
     pub(crate) key: String,
     pub(crate) value: String,
 }
+
+/// Something that is done or not, written `on` or `off`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Switch(pub(crate) bool);
+
+/// Addresses that share a prefix, `10.0.0.0/8`, or one address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Network(pub(crate) IpNet);
 
 /// For fields of the configuration file whose type is read from text as a flag is.
 pub(crate) fn from_text<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
@@ -74,6 +85,45 @@ impl FromStr for HeadLimit {
     }
 }
 
+impl FromStr for Switch {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "on" => Ok(Self(true)),
+            "off" => Ok(Self(false)),
+            _ => Err("use on or off".to_owned()),
+        }
+    }
+}
+
+impl FromStr for Network {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(address) = text.parse::<IpAddr>() {
+            return Ok(Self(address.into()));
+        }
+        let network: IpNet = text.parse().map_err(|_| "write it like 10.0.0.0/8 or ::1".to_owned())?;
+        // Most likely a slip, and then the one address or the whole network may be meant.
+        if network.addr() != network.network() {
+            return Err(format!(
+                "{text} is an address in the network {}; name one of the two",
+                network.trunc()
+            ));
+        }
+        Ok(Self(network))
+    }
+}
+
+impl TryFrom<String> for Network {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
 impl FromStr for Label {
     type Err = String;
 
@@ -114,6 +164,24 @@ mod tests {
         ];
         for (text, millis) in cases {
             assert_eq!(text.parse().ok(), millis.map(|millis| Span(Duration::from_millis(millis))), "{text}");
+        }
+    }
+
+    #[test]
+    fn networks_are_named_by_their_first_address() {
+        let cases = [
+            ("10.0.0.0/8", Ok("10.0.0.0/8")),
+            ("192.0.2.7", Ok("192.0.2.7/32")),
+            ("::1", Ok("::1/128")),
+            ("2001:db8::/32", Ok("2001:db8::/32")),
+            ("10.1.2.3/8", Err("10.1.2.3/8 is an address in the network 10.0.0.0/8; name one of the two")),
+            ("10.0.0.0/33", Err("write it like 10.0.0.0/8 or ::1")),
+            ("proxy.local", Err("write it like 10.0.0.0/8 or ::1")),
+            ("", Err("write it like 10.0.0.0/8 or ::1")),
+        ];
+        for (text, expected) in cases {
+            let found = text.parse::<Network>().map(|network| network.0.to_string());
+            assert_eq!(found.as_deref().map_err(String::as_str), expected, "{text}");
         }
     }
 }

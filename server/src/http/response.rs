@@ -1,0 +1,37 @@
+//! From a plugin's answer to hyper's.
+
+use http_body_util::Full;
+use hyper::body::{Body, Bytes};
+use hyper::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
+use hyper::{Response, StatusCode};
+
+use crate::chain::refusal;
+
+/// The answer as hyper sends it, `head_only` for a HEAD. What hyper does not take, although the host let it pass, is a 500.
+pub(super) fn to_http(answer: plugin_host::Response, head_only: bool) -> Response<Full<Bytes>> {
+    let mut response = build(answer).unwrap_or_else(|error| {
+        tracing::error!(%error, code = "call.invalid-argument", "a response that cannot be sent");
+        build(refusal(500)).unwrap_or_default()
+    });
+    if head_only {
+        // RFC 9110, section 9.3.2: the fields as for GET, the content's length among them.
+        let length = response.body().size_hint().exact().unwrap_or(0);
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+        *response.body_mut() = Full::default();
+    }
+    response
+}
+
+fn build(answer: plugin_host::Response) -> Result<Response<Full<Bytes>>, hyper::http::Error> {
+    let status = StatusCode::from_u16(answer.status)?;
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = status;
+    for (name, value) in answer.headers {
+        response.headers_mut().append(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
+    }
+    // RFC 9110, sections 15.3.5 and 15.4.5: these two have no content.
+    if status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED {
+        *response.body_mut() = Full::from(answer.body);
+    }
+    Ok(response)
+}

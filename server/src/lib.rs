@@ -45,6 +45,10 @@ const PLUGINS_END: Duration = Duration::from_secs(1);
 
 /// Runs the server as the program `name` until it is told to stop; gives the program's exit status.
 pub fn run(name: &'static str, source: PluginSource) -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == plugins::TRIAL) {
+        plugin_host::trial::run(arguments);
+    }
     match Options::read(name).and_then(|options| serve(&options, source)) {
         Ok(Some(Reason::Change)) => ExitCode::from(START_ANEW),
         Ok(_) => ExitCode::SUCCESS,

@@ -56,6 +56,7 @@ pub(crate) struct Options {
     pub(crate) allow_list: Option<PathBuf>,
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) on_change: OnChange,
+    pub(crate) load_timeout: Duration,
     /// Panics within the window after which a version gives way, at least 1.
     pub(crate) panic_limit: u32,
     pub(crate) panic_window: Duration,
@@ -114,6 +115,7 @@ impl Options {
             allow_list: given.allow_list,
             labels: given.labels.into_iter().map(|label| (label.key, label.value)).collect(),
             on_change: given.on_change.unwrap_or(OnChange::Swap),
+            load_timeout: span(given.load_timeout, 5),
             panic_limit: given.panic_limit.map_or(5, NonZeroU32::get),
             panic_window: span(given.panic_window, 60),
             log_level: given.log_level.unwrap_or(Level::INFO),

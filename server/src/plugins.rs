@@ -15,5 +15,6 @@ mod watch;
 pub(crate) use control::{Control, ControlError};
 pub(crate) use deployment::{Deployment, OnChange};
 pub(crate) use installed::Installed;
+pub(crate) use shelf::TRIAL;
 pub(crate) use state::{CallsState, Family, PluginState, PluginsState, RefusedState, Standing, VersionState};
 pub(crate) use table::{Handler, Middleware, Table};

@@ -36,6 +36,18 @@ impl Image {
     /// [`MapError`].
     pub unsafe fn map(label: &str, bytes: &[u8]) -> Result<Self, MapError> {
         let copy = SealedCopy::new(label, bytes).map_err(MapError::Copy)?;
+        // SAFETY: the caller's promise.
+        unsafe { Self::map_sealed(copy) }
+    }
+
+    /// The same for bytes that were copied and sealed before.
+    ///
+    /// # Safety
+    /// As for [`Image::map`].
+    ///
+    /// # Errors
+    /// [`MapError`].
+    pub unsafe fn map_sealed(copy: SealedCopy) -> Result<Self, MapError> {
         let loader_path = copy.loader_path();
         // A loader that finds no /proc says only that the file is missing.
         if let Err(source) = std::fs::metadata(&loader_path) {

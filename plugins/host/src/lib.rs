@@ -30,6 +30,7 @@
 #![allow(unsafe_code, reason = "the only crate that dlopens and calls through foreign function tables")]
 
 mod call;
+mod candidate;
 mod digest;
 mod entry;
 mod environment;
@@ -40,6 +41,7 @@ mod plugin;
 mod registry;
 mod sealed;
 mod slot;
+pub mod trial;
 mod trust;
 
 mod http;
@@ -55,6 +57,7 @@ pub use plugin_abi::{Kind, StaticPlugin, Status};
 
 pub use cache::CacheInstance;
 pub use call::CallError;
+pub use candidate::{Candidate, Judged};
 pub use digest::{AllowList, NotADigest, Sha256Digest};
 pub use entry::EntryError;
 pub use environment::HostEnvironment;
@@ -62,7 +65,7 @@ pub use handler::HandlerInstance;
 pub use http::{HttpVersion, Request, RequestEdit, RequestHeaders, Response};
 pub use image::{Image, MapError};
 pub use instance::{CreateError, LogFunction, LogLevel, Settings};
-pub use load::{Admission, Candidate, Host, LoadError, load};
+pub use load::{Admission, Host, LoadError, load};
 pub use middleware::{Before, MiddlewareInstance, Ticket};
 pub use plugin::{Origin, Plugin, PluginIdentity};
 pub use registry::{FaultPolicy, Registry, RegistryEvent};

@@ -4,21 +4,21 @@
 //! file does not matter any more: it may be rewritten, cut short or removed.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use plugin_abi::{Identity, Kind};
-use plugin_compat::{ElfFacts, HostError, HostReader, Policy, Reason, Verdict, judge, judge_unreadable};
+use plugin_abi::Kind;
+use plugin_compat::{ElfFacts, HostError, HostReader, Policy, Reason, Verdict, judge};
 
 use crate::call::CallError;
+use crate::candidate::{Candidate, LARGEST_FILE};
 use crate::digest::{AllowList, Sha256Digest};
 use crate::entry::EntryError;
 use crate::environment::HostEnvironment;
-use crate::image::{Image, MapError};
-use crate::plugin::{Origin, Plugin};
-use crate::trust::{Distrust, open_trusted};
+use crate::image::MapError;
+use crate::plugin::Plugin;
+use crate::trust::Distrust;
 
 /// This process as a host: what its plugins are judged against and what they are told about it.
 pub struct Host {
@@ -54,7 +54,7 @@ impl Host {
         &self.environment
     }
 
-    fn judge(&self, plugin: &ElfFacts, policy: &Policy) -> Verdict {
+    pub(crate) fn judge(&self, plugin: &ElfFacts, policy: &Policy) -> Verdict {
         // A panic in the reader leaves it with fewer facts, never with wrong ones.
         let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         judge(plugin, reader.learn(plugin), policy)
@@ -70,77 +70,7 @@ impl Host {
 /// [`LoadError`]. Only [`LoadError::Map`], [`LoadError::Entry`] and [`LoadError::Accept`] may have run code of
 /// the plugin.
 pub fn load(host: &Host, admission: &Admission, path: &Path) -> Result<Plugin, LoadError> {
-    Candidate::read(path)?.load(host, admission)
-}
-
-/// The bytes of a file that may be a plugin, from a file that can be trusted. Nothing else was looked at.
-///
-/// For hosts that want to know whether a file has changed before they load it; others use [`load()`].
-#[derive(Debug)]
-pub struct Candidate {
-    path: PathBuf,
-    bytes: Vec<u8>,
-    sha256: Sha256Digest,
-}
-
-impl Candidate {
-    /// Reads a file whole, after [`open_trusted`] had nothing against it.
-    ///
-    /// # Errors
-    /// [`LoadError::Distrusted`], [`LoadError::Read`] and [`LoadError::TooLarge`].
-    pub fn read(path: &Path) -> Result<Self, LoadError> {
-        let file = open_trusted(path).map_err(LoadError::Distrusted)?;
-        let bytes = read_whole(file, path)?;
-        let sha256 = Sha256Digest::of(&bytes);
-        Ok(Self { path: path.to_owned(), bytes, sha256 })
-    }
-
-    /// Digest of the bytes.
-    pub fn sha256(&self) -> &Sha256Digest {
-        &self.sha256
-    }
-
-    /// Loads exactly these bytes, whatever has become of the file meanwhile.
-    ///
-    /// # Errors
-    /// As [`load()`], except those of reading.
-    pub fn load(&self, host: &Host, admission: &Admission) -> Result<Plugin, LoadError> {
-        let Self { path, bytes, sha256 } = self;
-        if admission.allow_list.as_ref().is_some_and(|list| !list.allows(sha256)) {
-            return Err(LoadError::NotAllowed { path: path.clone(), sha256: *sha256 });
-        }
-        let policy = admission.kind.map_or_else(Policy::any_kind, Policy::kind);
-        let facts = ElfFacts::parse(bytes).map_err(|error| refused(path, judge_unreadable(&error)))?;
-        let verdict = host.judge(&facts, &policy);
-        let note = facts.note.identity().filter(|_| verdict.loadable);
-        let Some(note) = note else { return Err(refused(path, verdict)) };
-        let identity = Identity {
-            abi_major: note.abi.major,
-            abi_minor: note.abi.minor,
-            kind: note.kind,
-            name: &note.name,
-            version: &note.version,
-            entry: &note.entry,
-            target: &note.target,
-            compiler: &note.compiler,
-            profile: &note.profile,
-            source_digest: &note.source_digest,
-        };
-
-        let label = path.file_name().unwrap_or_default().to_string_lossy();
-        // SAFETY: the operator put these bytes where only the operator can, and the judge found that they are a
-        // plugin for this process. More cannot be known of foreign code.
-        let image = unsafe { Image::map(&label, bytes) }
-            .map_err(|source| LoadError::Map { path: path.clone(), source })?;
-        let origin = Origin::File { path: path.clone(), sha256: *sha256 };
-        // SAFETY: as above; the note is the judged one of the mapped bytes.
-        let plugin = unsafe { Plugin::in_image(&image, &identity, origin) }
-            .map_err(|source| LoadError::Entry { path: path.clone(), source })?;
-        plugin
-            .accept(&host.environment)
-            .map_err(|source| LoadError::Accept { path: path.clone(), source })?;
-        Ok(plugin.with_remarks(verdict.remarks))
-    }
+    Candidate::read(path)?.judge(host, admission)?.load(host)
 }
 
 /// Why a plugin was not loaded.
@@ -234,21 +164,7 @@ impl LoadError {
     }
 }
 
-/// Largest plugin that is read, in bytes. The copy in memory has that size, too.
-const LARGEST_FILE: u64 = 1 << 30;
-
-fn read_whole(file: File, path: &Path) -> Result<Vec<u8>, LoadError> {
-    let mut bytes = Vec::new();
-    file.take(LARGEST_FILE + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
-    if bytes.len() as u64 > LARGEST_FILE {
-        return Err(LoadError::TooLarge { path: path.to_owned() });
-    }
-    Ok(bytes)
-}
-
-fn refused(path: &Path, verdict: Verdict) -> LoadError {
+pub(crate) fn refused(path: &Path, verdict: Verdict) -> LoadError {
     LoadError::Refused { path: path.to_owned(), reasons: verdict.reasons }
 }
 

@@ -48,6 +48,11 @@ impl SealedCopy {
         PathBuf::from(format!("/proc/self/fd/{}", self.descriptor.as_raw_fd()))
     }
 
+    /// Another descriptor of the copy, for another process.
+    pub(crate) fn duplicate(&self) -> io::Result<OwnedFd> {
+        self.descriptor.try_clone()
+    }
+
     /// Leaves the descriptor open until the process ends, so that its number is never reused.
     pub fn keep_for_ever(self) {
         std::mem::forget(self.descriptor);

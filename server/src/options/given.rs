@@ -104,6 +104,11 @@ pub(super) struct Given {
     #[arg(long, env = "SERVER_ON_CHANGE", value_name = "WHAT")]
     pub(super) on_change: Option<OnChange>,
 
+    /// Time in which a plugin must be loaded; a process of its own tries it first [default: 5s].
+    #[arg(long, env = "SERVER_LOAD_TIMEOUT", value_name = "TIME")]
+    #[serde(deserialize_with = "from_text")]
+    pub(super) load_timeout: Option<Span>,
+
     /// Panics of a plugin's version, within --panic-window, after which the version before takes its place [default: 5].
     #[arg(long, env = "SERVER_PANIC_LIMIT", value_name = "N")]
     pub(super) panic_limit: Option<NonZeroU32>,
@@ -162,6 +167,7 @@ impl Given {
             allow_list: self.allow_list.or(other.allow_list),
             labels: if self.labels.is_empty() { other.labels } else { self.labels },
             on_change: self.on_change.or(other.on_change),
+            load_timeout: self.load_timeout.or(other.load_timeout),
             panic_limit: self.panic_limit.or(other.panic_limit),
             panic_window: self.panic_window.or(other.panic_window),
             log_level: self.log_level.or(other.log_level),

@@ -75,6 +75,7 @@ impl Deployment {
             host: Host::of_this_process(options.labels.clone())
                 .context("cannot read the facts of this host, which plugins are judged against")?,
             allow_list: read_allow_list(options)?,
+            load_timeout: options.load_timeout,
         };
         let policy = FaultPolicy { threshold: options.panic_limit, window: options.panic_window };
         let handlers = Arc::new(Registry::new(policy, listener(Kind::Handler, orders.clone())));

@@ -1,11 +1,15 @@
 //! The plugins of one kind: which file provides which version, and what became of each file.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
+use plugin_host::trial::Trial;
 use plugin_host::{
-    Admission, AllowList, Candidate, Host, LogLevel, Origin, Plugin, Registry, Settings, Sha256Digest,
+    Admission, AllowList, Candidate, Host, Judged, LogLevel, Origin, Plugin, Registry, Settings, Sha256Digest,
 };
 use semver::Version;
 
@@ -18,7 +22,20 @@ use crate::stats::Calls;
 pub(super) struct Surroundings {
     pub(super) host: Host,
     pub(super) allow_list: Option<AllowList>,
+    /// How long loading may take.
+    pub(super) load_timeout: Duration,
 }
+
+impl Surroundings {
+    /// Has this very program, started once more, load a plugin first.
+    fn start_trial(&self, judged: &Judged) -> io::Result<Trial> {
+        let mut program = Command::new(std::env::current_exe()?);
+        judged.start_trial(program.arg(TRIAL), &self.host, self.load_timeout)
+    }
+}
+
+/// The first argument of a process that is to try a plugin and nothing else.
+pub(crate) const TRIAL: &str = "--try-plugin";
 
 /// The plugins of one kind.
 pub(super) struct Shelf<I> {
@@ -49,6 +66,19 @@ struct Provided {
     version: Version,
     sha256: Sha256Digest,
 }
+
+/// What was done with a file so far.
+enum Begun {
+    /// It contains what it contained before.
+    Same(Provided),
+    /// It contains what was loaded before, perhaps from another file.
+    Mapped(Plugin, Sha256Digest),
+    /// It may be loaded, and another process is trying to.
+    Judged(Judged, Option<Trial>, Sha256Digest),
+}
+
+/// How many processes may try plugins at the same time.
+const TRIALS_AT_ONCE: usize = 8;
 
 /// Another file provides the same version of the same plugin.
 const DUPLICATE: &str = "plugin.duplicate";
@@ -94,10 +124,17 @@ impl<I: Instance> Shelf<I> {
             self.files
                 .retain(|_, known| known.refused.as_ref().is_none_or(|refused| refused.code != DUPLICATE));
         }
-        for (path, stamp) in listing {
-            let unchanged = self.files.get(path).is_some_and(|known| known.stamp == *stamp);
-            if !unchanged && !unsettled.contains(path) {
-                self.look_at(surroundings, path, *stamp, &mut freed);
+        let changed: Vec<_> = listing
+            .iter()
+            .filter(|(path, stamp)| {
+                let unchanged = self.files.get(*path).is_some_and(|known| known.stamp == **stamp);
+                !unchanged && !unsettled.contains(*path)
+            })
+            .collect();
+        for some in changed.chunks(TRIALS_AT_ONCE) {
+            let begun: Vec<_> = some.iter().map(|(path, _)| self.begin(surroundings, path)).collect();
+            for ((path, stamp), begun) in some.iter().zip(begun) {
+                self.look_at(surroundings, path, **stamp, begun, &mut freed);
             }
         }
         for Provided { name, version, .. } in freed {
@@ -144,11 +181,18 @@ impl<I: Instance> Shelf<I> {
         known.flat_map(|known| known.provides.into_iter().chain(known.predecessor)).collect()
     }
 
-    /// Looks at a file that is new or has changed.
-    fn look_at(&mut self, surroundings: &Surroundings, path: &Path, stamp: Stamp, freed: &mut Vec<Provided>) {
+    /// Ends what was begun with a file that is new or has changed.
+    fn look_at(
+        &mut self,
+        surroundings: &Surroundings,
+        path: &Path,
+        stamp: Stamp,
+        begun: Result<Begun, Refusal>,
+        freed: &mut Vec<Provided>,
+    ) {
         let before = self.files.remove(path);
         let provided = before.as_ref().and_then(|known| known.provides.clone());
-        let outcome = self.provide(surroundings, path, provided.as_ref());
+        let outcome = begun.and_then(|begun| self.provide(surroundings, path, begun));
         let rewritten = before.as_ref().is_some_and(|known| known.stamp.is_same_file(&stamp));
         if rewritten && provided.is_some() && outcome.as_ref().ok() != provided.as_ref() {
             tracing::warn!(
@@ -179,23 +223,43 @@ impl<I: Instance> Shelf<I> {
         self.files.insert(path.to_owned(), known);
     }
 
+    /// Begins to load a file: all that can be done for several at once.
+    fn begin(&self, surroundings: &Surroundings, path: &Path) -> Result<Begun, Refusal> {
+        let candidate = Candidate::read(path).map_err(|error| Refusal::of_error(error.code(), error))?;
+        let sha256 = *candidate.sha256();
+        let provided = self.files.get(path).and_then(|known| known.provides.as_ref());
+        if let Some(same) = provided.filter(|provided| provided.sha256 == sha256) {
+            return Ok(Begun::Same(same.clone()));
+        }
+        if let Some(mapped) = self.mapped.get(&sha256) {
+            return Ok(Begun::Mapped(mapped.clone(), sha256));
+        }
+        let judged = candidate
+            .judge(&surroundings.host, &self.admission)
+            .map_err(|error| Refusal::of_error(error.code(), error))?;
+        let trial = surroundings.start_trial(&judged).inspect_err(
+            |error| tracing::warn!(path = %path.display(), %error, "the plugin could not be tried in another process first"),
+        );
+        Ok(Begun::Judged(judged, trial.ok(), sha256))
+    }
+
     /// Has the registry provide what a file contains.
     fn provide(
         &mut self,
         surroundings: &Surroundings,
         path: &Path,
-        provided: Option<&Provided>,
+        begun: Begun,
     ) -> Result<Provided, Refusal> {
-        let candidate = Candidate::read(path).map_err(|error| Refusal::of_error(error.code(), error))?;
-        let sha256 = *candidate.sha256();
-        if let Some(same) = provided.filter(|provided| provided.sha256 == sha256) {
-            return Ok(same.clone());
-        }
-        let plugin = match self.mapped.get(&sha256) {
-            Some(mapped) => mapped.clone(),
-            None => candidate
-                .load(&surroundings.host, &self.admission)
-                .map_err(|error| Refusal::of_error(error.code(), error))?,
+        let (plugin, sha256) = match begun {
+            Begun::Same(same) => return Ok(same),
+            Begun::Mapped(plugin, sha256) => (plugin, sha256),
+            Begun::Judged(judged, trial, sha256) => {
+                trial.map_or(Ok(()), Trial::wait).map_err(|error| Refusal::of_error(error.code(), error))?;
+                let plugin = judged
+                    .load(&surroundings.host)
+                    .map_err(|error| Refusal::of_error(error.code(), error))?;
+                (plugin, sha256)
+            }
         };
         self.mapped.insert(sha256, plugin.clone());
         let identity = plugin.identity();

@@ -1,12 +1,13 @@
 //! A plugin root in a fresh folder, and servers on it.
 
+use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -52,7 +53,31 @@ impl Lab {
 
     /// One of the deliberately bad plugins.
     pub(crate) fn fixture(self, name: &str) -> Self {
-        self.compile(&format!("{name}.so"), &format!("plugins/fixtures/{name}.c"), &[])
+        self.fixture_built_with(name, &[])
+    }
+
+    /// One of them that is built in its own way, as `lab.toml` has it.
+    pub(crate) fn fixture_built_with(self, name: &str, flags: &[&str]) -> Self {
+        let source = repository().join(format!("plugins/fixtures/{name}.c"));
+        compile(&self.path(&format!("{name}.so")), source.to_str().unwrap(), flags);
+        self
+    }
+
+    /// The fixture that names a library which is nowhere.
+    pub(crate) fn missing_library(self) -> Self {
+        let staging = self.root().join("staging");
+        let (source, library) = (staging.join("absent.c"), staging.join("libdynlab_absent.so"));
+        fs::write(&source, "extern int dynlab_absent;\nint dynlab_absent;\n").unwrap();
+        compile(&library, source.to_str().unwrap(), &["-Wl,-soname,libdynlab_absent.so"]);
+        let search = format!("-L{}", staging.display());
+        self.fixture_built_with("missing-library", &["-Wl,--no-as-needed", &search, "-ldynlab_absent"])
+    }
+
+    /// The fixture in Rust that panics when an instance is made.
+    pub(crate) fn panic_in_create(self) -> Self {
+        fs::copy(built("panic-in-create", "libpanic_in_create.so"), self.path("panic-in-create.so")).unwrap();
+        set_mode(&self.path("panic-in-create.so"), 0o644);
+        self
     }
 
     /// The handler that shows its settings.
@@ -99,7 +124,10 @@ impl Lab {
     }
 }
 
-fn compile(path: &Path, source: &str, macros: &[&str]) {
+/// Compiles a source in C, whose path may be relative to the repository.
+fn compile(path: &Path, source: &str, macros_and_flags: &[&str]) {
+    let (flags, macros): (Vec<&str>, Vec<&str>) =
+        macros_and_flags.iter().partition(|argument| argument.starts_with('-'));
     let mut command = Command::new("cc");
     command
         .args(["-std=gnu11", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Werror"])
@@ -108,7 +136,8 @@ fn compile(path: &Path, source: &str, macros: &[&str]) {
         .args(macros.iter().map(|definition| format!("-D{definition}")))
         .arg("-o")
         .arg(path)
-        .arg(repository().join(source));
+        .arg(repository().join(source))
+        .args(flags);
     run(&mut command);
     set_mode(path, 0o644);
 }
@@ -129,18 +158,23 @@ fn repository() -> PathBuf {
 }
 
 fn ip_handler() -> PathBuf {
-    static TARGET: OnceLock<PathBuf> = OnceLock::new();
-    let target = TARGET.get_or_init(|| {
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugins");
+    built("ip-handler", "libip_handler.so")
+}
+
+/// A plugin of this workspace in Rust, built once for all tests.
+fn built(package: &'static str, library: &str) -> PathBuf {
+    static BUILT: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugins");
+    let mut built = BUILT.lock().unwrap();
+    if built.insert(package) {
         let mut command = Command::new(env!("CARGO"));
         command
             .current_dir(repository())
-            .args(["build", "--locked", "--package", "ip-handler", "--target-dir"])
+            .args(["build", "--locked", "--package", package, "--target-dir"])
             .arg(&target);
         run(&mut command);
-        target
-    });
-    target.join("debug/libip_handler.so")
+    }
+    target.join("debug").join(library)
 }
 
 fn run(command: &mut Command) {

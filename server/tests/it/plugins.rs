@@ -6,6 +6,9 @@ use reqwest::blocking::get;
 
 use crate::lab::{Lab, set_mode};
 
+/// A constructor that ends the process with success.
+const INIT: &str = "ACCEPT=return DYNLAB_STATUS_OK; } __attribute__((constructor)) static void leave(void) { extern void exit(int); exit(0);";
+
 #[test]
 fn bad_plugins_are_logged_with_their_code_and_harm_nobody() {
     let lab = Lab::new()
@@ -17,6 +20,13 @@ fn bad_plugins_are_logged_with_their_code_and_harm_nobody() {
         .fixture("no-note")
         .fixture("undefined-symbol")
         .fixture("unknown-kind")
+        .fixture("abi-minor-older")
+        .fixture("abort-in-init")
+        .fixture("endless-init")
+        .fixture_built_with("static-executable", &["-static", "-nostdlib", "-fno-pie", "-no-pie"])
+        .missing_library()
+        .panic_in_create()
+        .handler("exits.so", &["NAME=\"exits\"", INIT])
         .handler("declines.so", &["NAME=\"declines\"", r#"ACCEPT=dynlab_put(reason, "too old"); return 2;"#])
         .handler("method.so", &["NAME=\"method\"", "METHOD=\"get it\""])
         .handler("writable.so", &["NAME=\"writable\""]);
@@ -29,8 +39,14 @@ fn bad_plugins_are_logged_with_their_code_and_harm_nobody() {
     set_mode(&lab.path("writable.so"), 0o666);
     std::os::unix::fs::symlink("ip.so", lab.path("link.so")).unwrap();
 
-    let mut server = lab.serve(&[]);
+    let mut server = lab.serve(&["--load-timeout", "500ms"]);
     let cases = [
+        ("abort-in-init", "trial.crashed"),
+        ("endless-init", "trial.hung"),
+        ("exits", "trial.exited"),
+        ("static-executable", "elf.type"),
+        ("missing-library", "library.missing"),
+        ("panic-in-create", "create.panicked"),
         ("abi-major-2", "abi.major"),
         ("abi-minor-newer", "abi.minor"),
         ("garbled-note", "note.garbled"),
@@ -51,7 +67,10 @@ fn bad_plugins_are_logged_with_their_code_and_harm_nobody() {
         assert!(line.contains("level=error msg=\"plugin refused\""), "{line}");
     }
     assert!(server.wait_for_log("declines.so").contains("too old"));
+    let line = server.wait_for_log("abort-in-init.so code=");
+    assert!(line.contains("ended by signal: 6 (SIGABRT)"), "{line}");
     assert_eq!(get(server.url("/ip")).unwrap().status(), 200);
+    server.wait_for_log("msg=loaded plugin=abi-minor-older");
     drop(server.connect());
     server.signal(rustix::process::Signal::TERM);
     let (_, log) = server.wait();

@@ -1,14 +1,14 @@
 //! Digests of what artifacts are built from.
 //!
 //! A digest covers the sources of a package, those of the workspace packages it links, and the versions of all others. It does not
-//! cover the commit, so that a committed report does not depend on its own commit.
+//! cover what only its tests need, nor the commit, so that a committed report does not depend on its own commit.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use cargo_metadata::{Metadata, MetadataCommand};
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -17,8 +17,15 @@ pub(crate) struct Workspace {
     repository: PathBuf,
     /// Every package of `Cargo.lock`; those of the workspace have no `source`.
     locked: Vec<LockedPackage>,
-    /// The folder of each workspace package.
-    folders: BTreeMap<String, PathBuf>,
+    /// The packages of the workspace.
+    members: BTreeMap<String, Member>,
+}
+
+/// A package of the workspace.
+struct Member {
+    folder: PathBuf,
+    /// The packages that it is built with, by name. The lock file does not tell these from those of its tests.
+    linked: BTreeSet<String>,
 }
 
 #[derive(Deserialize)]
@@ -42,15 +49,18 @@ impl Workspace {
         let text = fs::read_to_string(&lock).with_context(|| format!("cannot read {}", lock.display()))?;
         let locked: LockFile =
             toml::from_str(&text).with_context(|| format!("cannot parse {}", lock.display()))?;
-        let folders = members(repository)?
+        let members = members(repository)?
             .packages
             .into_iter()
             .filter_map(|package| {
                 let folder = package.manifest_path.parent()?.to_owned().into_std_path_buf();
-                Some((package.name.to_string(), folder))
+                let built_with =
+                    package.dependencies.into_iter().filter(|one| one.kind != DependencyKind::Development);
+                let linked = built_with.map(|dependency| dependency.name).collect();
+                Some((package.name.to_string(), Member { folder, linked }))
             })
             .collect();
-        Ok(Workspace { repository: repository.to_owned(), locked: locked.package, folders })
+        Ok(Workspace { repository: repository.to_owned(), locked: locked.package, members })
     }
 
     /// `sha256:<hex>` over everything that `package` is built from.
@@ -58,14 +68,14 @@ impl Workspace {
     /// # Errors
     /// The package is not in the workspace, or a source cannot be read.
     pub(crate) fn digest_of(&self, package: &str) -> Result<String> {
-        self.folders.get(package).with_context(|| format!("package {package:?} is not in the workspace"))?;
+        self.members.get(package).with_context(|| format!("package {package:?} is not in the workspace"))?;
         let mut digest = Sha256::new();
         for locked in self.closure(package) {
             digest.update(format!("package {} {}\n", locked.name, locked.version));
             if locked.source.is_none()
-                && let Some(folder) = self.folders.get(&locked.name)
+                && let Some(member) = self.members.get(&locked.name)
             {
-                for file in sources_of(folder)? {
+                for file in sources_of(&member.folder)? {
                     add_file(&mut digest, &self.repository, &file)?;
                 }
             }
@@ -73,7 +83,7 @@ impl Workspace {
         Ok(format!("sha256:{:x}", digest.finalize()))
     }
 
-    /// `package` and all that it depends on, by name and version.
+    /// `package` and all that it is built with, by name and version.
     fn closure(&self, package: &str) -> Vec<&LockedPackage> {
         let mut seen = BTreeSet::new();
         let mut waiting = vec![package];
@@ -85,7 +95,12 @@ impl Workspace {
                 let same_version =
                     version.is_none_or(|version| version.split(' ').next() == Some(&locked.version));
                 if locked.name == name && same_version && seen.insert(at) {
-                    waiting.extend(locked.dependencies.iter().map(String::as_str));
+                    let member = locked.source.is_none().then(|| self.members.get(name)).flatten();
+                    let is_linked = |dependency: &&str| {
+                        let name = dependency.split(' ').next().unwrap_or_default();
+                        member.is_none_or(|member| member.linked.contains(name))
+                    };
+                    waiting.extend(locked.dependencies.iter().map(String::as_str).filter(is_linked));
                 }
             }
         }
@@ -174,7 +189,7 @@ mod tests {
                     name: "one".into(),
                     version: "0.1.0".into(),
                     source: None,
-                    dependencies: vec!["two".into()],
+                    dependencies: vec!["two".into(), "three 3.0.0".into()],
                 },
                 LockedPackage {
                     name: "two".into(),
@@ -182,9 +197,21 @@ mod tests {
                     source: Some("registry".into()),
                     dependencies: vec![],
                 },
+                LockedPackage {
+                    name: "three".into(),
+                    version: "3.0.0".into(),
+                    source: Some("only tests need it".into()),
+                    dependencies: vec![],
+                },
             ],
-            folders: BTreeMap::from([("one".to_owned(), folder.path().join("one"))]),
+            members: BTreeMap::from([(
+                "one".to_owned(),
+                Member { folder: folder.path().join("one"), linked: BTreeSet::from(["two".to_owned()]) },
+            )]),
         };
+        let names: Vec<String> =
+            workspace("1.0.0").closure("one").iter().map(|one| one.name.clone()).collect();
+        assert_eq!(names, ["one", "two"]);
         let first = workspace("1.0.0").digest_of("one").unwrap();
         write("one/README.md", "words");
         assert_eq!(workspace("1.0.0").digest_of("one").unwrap(), first);

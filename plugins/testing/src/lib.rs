@@ -8,7 +8,8 @@ mod request;
 use std::collections::BTreeMap;
 
 use plugin_host::{
-    CreateError, HostEnvironment, LogFunction, MiddlewareInstance, Plugin, Settings, StaticPlugin,
+    CreateError, HandlerInstance, HostEnvironment, LogFunction, MiddlewareInstance, Plugin, Settings,
+    StaticPlugin,
 };
 
 pub use exchange::{Outcome, answered, exchange, field, fields, only, passed};
@@ -27,9 +28,27 @@ pub fn middleware(
     settings: &str,
     log: Option<LogFunction>,
 ) -> Result<MiddlewareInstance, CreateError> {
+    let (plugin, host) = accepted(plugin);
+    let settings = Settings { config: settings.as_bytes().to_vec(), factory: None, log };
+    MiddlewareInstance::create(&plugin, &host, &settings)
+}
+
+/// An instance of a linked handler with these settings.
+///
+/// # Errors
+/// What the plugin says about its settings.
+///
+/// # Panics
+/// If the plugin breaks the contract before it comes to its settings.
+pub fn handler(plugin: &StaticPlugin, settings: &str) -> Result<HandlerInstance, CreateError> {
+    let (plugin, host) = accepted(plugin);
+    let settings = Settings { config: settings.as_bytes().to_vec(), ..Settings::default() };
+    HandlerInstance::create(&plugin, &host, &settings)
+}
+
+fn accepted(plugin: &StaticPlugin) -> (Plugin, HostEnvironment) {
     let plugin = Plugin::linked(plugin).expect("the plugin's note and descriptor keep to the contract");
     let host = HostEnvironment::gather(BTreeMap::new(), String::new());
     plugin.accept(&host).expect("the plugin accepts this host");
-    let settings = Settings { config: settings.as_bytes().to_vec(), factory: None, log };
-    MiddlewareInstance::create(&plugin, &host, &settings)
+    (plugin, host)
 }

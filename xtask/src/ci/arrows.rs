@@ -13,6 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("plugin-abi", &[]),
     ("plugin-sdk", &["plugin-abi"]),
     ("plugin-settings", &["plugin-sdk"]),
+    ("plugin-json", &["plugin-sdk"]),
     ("plugin-compat", &["plugin-abi"]),
     ("plugin-host", &["plugin-abi", "plugin-compat"]),
     ("plugin-testing", &["plugin-host"]),
@@ -21,7 +22,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// What a plugin may depend on: it is written against the SDK alone.
-const ALLOWED_TO_PLUGINS: &[&str] = &["plugin-sdk", "plugin-settings"];
+const ALLOWED_TO_PLUGINS: &[&str] = &["plugin-sdk", "plugin-settings", "plugin-json"];
 
 /// Only this crate opens plugins.
 const MAY_DLOPEN: &str = "plugin-host";

@@ -35,6 +35,8 @@ pub(crate) struct Artifact {
     settings: Option<toml::Value>,
     /// The path that a handler is asked for. Default: its route.
     pub(crate) path: Option<String>,
+    /// What its answer has to contain wherever it works: that a plugin answers does not say that it does its work.
+    pub(crate) answers: Option<String>,
     /// What is expected in hosts of its own platform. Default: works.
     #[serde(default = "Expectation::works")]
     pub(crate) expect: Expectation,

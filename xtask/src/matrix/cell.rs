@@ -94,11 +94,12 @@ pub(crate) fn compare(
     verdict: &Verdict,
     observed: Result<&Observed, &str>,
     expected: &Expectation,
+    answers: Option<&str>,
 ) -> Cell {
     let reasons: Vec<CellReason> = verdict.reasons.iter().map(CellReason::from).collect();
     let (disagreements, host_did, loader_did) = match observed {
         Ok(seen) => (
-            disagreements(&reasons, seen, expected),
+            [disagreements(&reasons, seen, expected), wrong_answer(seen, answers)].concat(),
             seen.by_the_host().to_string(),
             seen.outcome.to_string(),
         ),
@@ -148,6 +149,17 @@ fn disagreements(reasons: &[CellReason], seen: &Observed, expected: &Expectation
     found
 }
 
+/// A plugin that works and answers something else than it should.
+fn wrong_answer(seen: &Observed, answers: Option<&str>) -> Vec<String> {
+    let answer = seen.message.as_deref().unwrap_or_default();
+    match answers {
+        Some(wanted) if seen.outcome == Outcome::Works && !answer.contains(wanted) => {
+            vec![format!("answered {answer:?}, expected {wanted:?} in it")]
+        }
+        _ => Vec::new(),
+    }
+}
+
 impl Observed {
     /// What a host does, which loads nothing that it judges to be wrong.
     fn by_the_host(&self) -> Outcome {
@@ -189,11 +201,30 @@ mod tests {
     #[test]
     fn a_cell_that_was_not_run_never_agrees_and_says_why() {
         let verdict = Verdict::of(Vec::new());
-        let cell =
-            compare("host", "artifact", &verdict, Err("there is no binfmt_misc"), &Expectation::works());
+        let cell = compare(
+            "host",
+            "artifact",
+            &verdict,
+            Err("there is no binfmt_misc"),
+            &Expectation::works(),
+            None,
+        );
         assert!(!cell.agree);
         assert_eq!((cell.observed.as_str(), cell.loader.as_str()), (NOT_RUN, NOT_RUN));
         assert_eq!(cell.disagreements, ["not run, because there is no binfmt_misc"]);
+    }
+
+    #[test]
+    fn a_plugin_that_works_has_to_answer_what_it_should() {
+        let answered = |outcome, message: &str| Observed {
+            message: Some(message.to_owned()),
+            ..seen(outcome, None, &[])
+        };
+        let works = |message| wrong_answer(&answered(Outcome::Works, message), Some("200 hello"));
+        assert_eq!(works("GET / 200 hello there"), Vec::<String>::new());
+        assert_eq!(works("GET / 404"), [r#"answered "GET / 404", expected "200 hello" in it"#]);
+        assert!(wrong_answer(&answered(Outcome::Works, "anything"), None).is_empty());
+        assert!(wrong_answer(&answered(Outcome::Refused, "no such file"), Some("200 hello")).is_empty());
     }
 
     #[test]

@@ -225,7 +225,8 @@ impl Run<'_> {
     ) -> Cell {
         let Plugin { artifact, target, row, .. } = &self.subjects[plugin];
         let expected = self.lab.expectation(artifact, target, host);
-        cell::compare(&host.name, &row.id(), predictions.verdict(&host.name, plugin), observed, &expected)
+        let verdict = predictions.verdict(&host.name, plugin);
+        cell::compare(&host.name, &row.id(), verdict, observed, &expected, artifact.answers.as_deref())
     }
 
     fn probe_of(&self, host: &Host) -> Result<(&Path, &build::Built)> {

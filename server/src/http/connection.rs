@@ -45,26 +45,9 @@ pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, terms: Rc<Terms>)
         return;
     }
     let caller = Rc::new(Caller::new(peer, Rc::clone(&progress), Rc::clone(&terms)));
-    let answer = {
-        let caller = Rc::clone(&caller);
-        service_fn(move |request| {
-            let caller = Rc::clone(&caller);
-            async move { Ok::<_, Infallible>(caller.answer(request).await) }
-        })
-    };
-    // Boxed, so that connections that wait for their first bytes do not already take the room.
-    //
-    // Not `pipeline_flush`: with it hyper 1.12 never sends its own 400 and 431, because the bytes that it could not parse
-    // count as a request that follows, and an answer waits for the rest of a next request that has only begun.
-    // Not `header_read_timeout`: it makes and cancels an alarm for each request.
-    let connection = http1::Builder::new()
-        .half_close(true)
-        .header_read_timeout(None)
-        .max_buf_size(terms.head_limit)
-        .serve_connection(TokioIo::new(WatchedStream::new(stream, Rc::clone(&progress))), answer);
     let mut stop = terms.stop.clone();
     let mut watch = Watch {
-        connection: Box::pin(connection),
+        connection: speak_http(stream, &caller, &progress, &terms),
         alarm: pin!(sleep_until(far_away())),
         alarm_at: None,
         told: pin!(stop.told()),
@@ -84,15 +67,48 @@ pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, terms: Rc<Terms>)
     }
 }
 
-/// Waits until the client says something or leaves; gives whether there is reason to go on.
+/// Hyper's part. Boxed, so that connections that have not said anything do not already take the room for it.
+fn speak_http(
+    stream: TcpStream,
+    caller: &Rc<Caller>,
+    progress: &Rc<Progress>,
+    terms: &Terms,
+) -> Pin<Box<HttpConnection<impl Answer + use<>>>> {
+    let caller = Rc::clone(caller);
+    let answer = service_fn(move |request| {
+        let caller = Rc::clone(&caller);
+        async move { Ok::<_, Infallible>(caller.answer(request).await) }
+    });
+    let stream = TokioIo::new(WatchedStream::new(stream, Rc::clone(progress)));
+    // Not `pipeline_flush`: with it hyper 1.12 never sends its own 400 and 431, because the bytes that it could not parse
+    // count as a request that follows, and an answer waits for the rest of a next request that has only begun.
+    // Not `header_read_timeout`: it makes and cancels an alarm for each request.
+    let connection = http1::Builder::new()
+        .half_close(true)
+        .header_read_timeout(None)
+        .max_buf_size(terms.head_limit)
+        .serve_connection(stream, answer);
+    Box::pin(connection)
+}
+
+type HttpConnection<S> = http1::Connection<TokioIo<WatchedStream>, S>;
+
+/// What answers hyper's requests.
+trait Answer: HttpService<Incoming, ResBody = Full<Bytes>, Error = Infallible> {}
+
+impl<S: HttpService<Incoming, ResBody = Full<Bytes>, Error = Infallible>> Answer for S {}
+
+/// Waits until the client says something or leaves; gives whether it said something.
 async fn first_bytes(stream: &TcpStream, progress: &Progress, terms: &Terms) -> bool {
     let deadline = progress.deadline(&terms.time_limits).map_or_else(far_away, |(at, _)| at.into());
     let mut stop = terms.stop.clone();
+    // Looks instead of asking whether it can be read: tokio takes every new connection for one that can.
+    let said = async || matches!(stream.peek(&mut [0]).await, Ok(1..));
     tokio::select! {
         biased;
-        ready = stream.readable() => ready.is_ok(),
+        said = said() => said,
         () = sleep_until(deadline) => false,
-        () = stop.told() => tokio::time::timeout(LAST_CALL, stream.readable()).await.is_ok(),
+        () = stop.told() => tokio::time::timeout(LAST_CALL, said()).await.unwrap_or(false),
     }
 }
 
@@ -102,11 +118,8 @@ fn far_away() -> tokio::time::Instant {
 }
 
 /// A connection under way, and what may end it.
-struct Watch<'a, S, T>
-where
-    S: HttpService<Incoming, ResBody = Full<Bytes>, Error = Infallible>,
-{
-    connection: Pin<Box<http1::Connection<TokioIo<WatchedStream>, S>>>,
+struct Watch<'a, S: Answer, T> {
+    connection: Pin<Box<HttpConnection<S>>>,
     /// Set again only if it would be late. That it is early is noticed when it rings: so the many connections that are never late
     /// never touch it.
     alarm: Pin<&'a mut Sleep>,
@@ -131,11 +144,7 @@ enum End {
     Overdue(Overdue),
 }
 
-impl<S, T> Watch<'_, S, T>
-where
-    S: HttpService<Incoming, ResBody = Full<Bytes>, Error = Infallible>,
-    T: Future<Output = ()>,
-{
+impl<S: Answer, T: Future<Output = ()>> Watch<'_, S, T> {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<End> {
         loop {
             if let Poll::Ready(ended) = self.connection.as_mut().poll(context) {

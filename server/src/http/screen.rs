@@ -18,10 +18,12 @@ pub(super) fn screen(head: &Parts) -> Screened {
     if !names_one_host(head) {
         return Answered(StatusCode::BAD_REQUEST);
     }
+    // RFC 9110, section 9.3.6: for proxies, which this is not.
+    if head.method == Method::CONNECT {
+        return Answered(StatusCode::NOT_IMPLEMENTED);
+    }
     match head.uri.path() {
         path if path.starts_with('/') => Pass,
-        // RFC 9110, section 9.3.6: for proxies, which this is not.
-        _ if head.method == Method::CONNECT => Answered(StatusCode::NOT_IMPLEMENTED),
         // RFC 9110, section 9.3.7: a question to the server as a whole, good as a ping.
         "*" if head.method == Method::OPTIONS => Answered(StatusCode::NO_CONTENT),
         _ => Answered(StatusCode::BAD_REQUEST),
@@ -67,6 +69,7 @@ mod tests {
             ("GET", "*", 400),
             ("GET", "example.org:80", 400),
             ("CONNECT", "example.org:80", 501),
+            ("CONNECT", "/a", 501),
         ];
         for (method, target, expected) in cases {
             assert_eq!(check(method, target, Version::HTTP_11, &["x"]), expected, "{method} {target}");

@@ -1,5 +1,7 @@
 //! What clients get.
 
+use std::io::{Read, Write};
+
 use reqwest::Method;
 use reqwest::blocking::Client;
 
@@ -62,6 +64,29 @@ fn a_connection_serves_pipelined_requests_in_order() {
     );
     let places: Vec<_> = ["\"127.0.0.1\"", "from a", "404"].map(|text| answer.find(text).unwrap()).into();
     assert!(places.is_sorted(), "{answer}");
+}
+
+#[test]
+fn as_many_answers_as_requests_however_many_come_at_once() {
+    const REQUESTS: usize = 1_000;
+    let lab = Lab::new().ip("ip.so");
+    let server = lab.serve(&["--threads", "1"]);
+    let mut requests =
+        "GET /ip HTTP/1.1\r\nhost: x\r\n\r\nGET /no HTTP/1.1\r\nhost: x\r\n\r\n".repeat(REQUESTS / 2);
+    requests.push_str("GET /ip HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let answer = server.exchange(requests.as_bytes());
+    let statuses: Vec<&str> = answer.split("HTTP/1.1 ").skip(1).map(|part| &part[..3]).collect();
+    assert_eq!(statuses.len(), REQUESTS + 1);
+    assert!(statuses.chunks_exact(2).all(|pair| pair == ["200", "404"]), "{statuses:?}");
+}
+
+#[test]
+fn an_answer_does_not_wait_for_the_rest_of_the_next_request() {
+    let lab = Lab::new().ip("ip.so");
+    let server = lab.serve(&["--read-timeout", "60s"]);
+    let mut client = server.connect();
+    client.write_all(b"GET /ip HTTP/1.1\r\nhost: x\r\n\r\nGET /ip HT").unwrap();
+    client.read_exact(&mut [0; 15]).unwrap();
 }
 
 #[test]

@@ -1,10 +1,14 @@
 //! Drives the real `dyn-server` over real sockets, with plugins built from source when the tests run.
 
+mod abuse;
+mod access_log;
 mod chain;
 mod change;
+mod clients;
 mod http;
 mod lab;
 mod limits;
 mod plugins;
+mod sockets;
 mod starting;
 mod stopping;

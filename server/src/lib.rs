@@ -3,15 +3,16 @@
 //!
 //! Both programs are this library; they differ only in where the plugins come from.
 
+mod admin;
 mod chain;
 mod client_address;
+mod ctl;
 mod http;
 mod log;
 mod options;
 mod plugins;
 mod router;
 mod shutdown;
-#[allow(dead_code, unused_imports, reason = "not yet called by the plugins and the listeners")]
 mod stats;
 
 use std::process::ExitCode;
@@ -21,11 +22,15 @@ use std::time::Duration;
 use anyhow::Context;
 use plugin_host::StaticPlugin;
 
+use crate::admin::View;
 use crate::chain::Chain;
 use crate::plugins::Deployment;
 use crate::shutdown::Reason;
+use crate::stats::ServerStats;
 
 use crate::options::Options;
+
+pub use crate::ctl::run as run_ctl;
 
 /// Where a program's plugins come from.
 #[derive(Clone, Copy, Debug)]
@@ -63,10 +68,19 @@ fn serve(options: &Options, source: PluginSource) -> anyhow::Result<Option<Reaso
     log::start(options.log_level);
     let (stopper, stop) = shutdown::listen_for_signals().context("cannot listen for signals")?;
     let plugins = Deployment::start(options, source, stopper)?;
-    let stats = Arc::new(stats::ServerStats::new());
+    let stats = Arc::new(ServerStats::new());
     let sockets = http::bind(options.address, options.threads)?;
+    let port = match sockets.first() {
+        Some(socket) => {
+            socket.local_addr().context("cannot read the address of the listening socket")?.port()
+        }
+        None => options.address.port(),
+    };
+    let view = View::new(plugins.control(), Arc::clone(&stats), stop.clone());
+    let admin = admin::start(options.admin.as_ref(), port, view)?;
     let service = http::Service::new(Chain::new(plugins.table()), stats, options);
     http::serve(sockets, service, options, stop.clone())?;
+    drop(admin);
     plugins.end(PLUGINS_END);
     Ok(stop.reason())
 }

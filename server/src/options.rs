@@ -15,10 +15,12 @@ use anyhow::Context;
 use clap::Parser;
 use tracing::Level;
 
+use crate::admin::AdminAddress;
 use crate::plugins::OnChange;
 
 use self::given::Given;
 pub(crate) use self::plugin::PluginOptions;
+pub(crate) use self::value::Span;
 use crate::client_address::TrustedProxies;
 
 /// HTTP server whose handlers and middlewares are native plugins.
@@ -60,6 +62,8 @@ pub(crate) struct Options {
     /// Panics within the window after which a version gives way, at least 1.
     pub(crate) panic_limit: u32,
     pub(crate) panic_window: Duration,
+    /// Where the admin side is; `None` if nobody said so.
+    pub(crate) admin: Option<AdminAddress>,
     pub(crate) log_level: Level,
     /// The settings of each plugin, from the file alone.
     pub(crate) plugins: PluginOptions,
@@ -118,6 +122,7 @@ impl Options {
             load_timeout: span(given.load_timeout, 5),
             panic_limit: given.panic_limit.map_or(5, NonZeroU32::get),
             panic_window: span(given.panic_window, 60),
+            admin: given.admin,
             log_level: given.log_level.unwrap_or(Level::INFO),
             plugins: PluginOptions {
                 middleware_order: given.middleware_order,

@@ -11,6 +11,8 @@ use tracing::Level;
 
 use crate::plugins::OnChange;
 
+use crate::admin::AdminAddress;
+
 use super::plugin::{HandlerOptions, MiddlewareOptions};
 use super::value::{HeadLimit, Label, Network, Span, Switch, from_text};
 use crate::client_address::ForwardedField;
@@ -118,6 +120,11 @@ pub(super) struct Given {
     #[serde(deserialize_with = "from_text")]
     pub(super) panic_window: Option<Span>,
 
+    /// Where operators see and change the plugins: the path of a unix socket, an IP:PORT of the loopback interface, or off
+    /// [default: dyn-server-PORT.sock in $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR or /run].
+    #[arg(long, env = "SERVER_ADMIN", value_name = "ADDRESS")]
+    pub(super) admin: Option<AdminAddress>,
+
     /// How much to log: error, warn, info, debug or trace [default: info].
     #[arg(long, env = "SERVER_LOG_LEVEL", value_name = "LEVEL")]
     #[serde(deserialize_with = "from_text")]
@@ -170,6 +177,7 @@ impl Given {
             load_timeout: self.load_timeout.or(other.load_timeout),
             panic_limit: self.panic_limit.or(other.panic_limit),
             panic_window: self.panic_window.or(other.panic_window),
+            admin: self.admin.or(other.admin),
             log_level: self.log_level.or(other.log_level),
             middleware_order: other.middleware_order,
             handlers: other.handlers,

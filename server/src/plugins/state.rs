@@ -1,9 +1,11 @@
 //! What an operator may know of the plugins at one moment.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Everything, as of one moment.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -45,6 +47,7 @@ pub(crate) struct VersionState {
     pub(crate) version: String,
     pub(crate) standing: Standing,
     /// The file it was loaded from; none if it is part of the program.
+    #[serde(serialize_with = "as_text_if_any")]
     pub(crate) path: Option<PathBuf>,
     /// Digest of the bytes that were judged and loaded, in hexadecimal.
     pub(crate) sha256: Option<String>,
@@ -86,9 +89,66 @@ pub(crate) struct CallsState {
 pub(crate) struct RefusedState {
     pub(crate) kind: Family,
     /// The file, or for a plugin that is part of the program its name.
+    #[serde(serialize_with = "as_text")]
     pub(crate) path: PathBuf,
     /// The stable code of the most fundamental reason.
     pub(crate) code: String,
     /// All reasons, as sentences that name both sides and the cure.
     pub(crate) reason: String,
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Handler => "handler",
+            Self::Middleware => "middleware",
+        })
+    }
+}
+
+impl FromStr for Family {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "handler" => Ok(Self::Handler),
+            "middleware" => Ok(Self::Middleware),
+            _ => Err(format!("there is no kind {text:?}; it is handler or middleware")),
+        }
+    }
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Active => "active",
+            Self::Standby => "standby",
+            Self::Quarantined => "quarantined",
+        })
+    }
+}
+
+/// A path may be no text, and one odd name must not keep all others from being shown.
+fn as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
+}
+
+fn as_text_if_any<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    path.as_deref().map(Path::to_string_lossy).serialize(serializer)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    use super::*;
+
+    #[test]
+    fn a_path_that_is_no_text_is_shown_all_the_same() {
+        let path = PathBuf::from(OsStr::from_bytes(b"/a/\xff.so"));
+        let refused =
+            RefusedState { kind: Family::Handler, path, code: String::new(), reason: String::new() };
+        assert!(serde_json::to_string(&refused).unwrap().contains("/a/\u{fffd}.so"));
+    }
 }

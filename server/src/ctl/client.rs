@@ -1,0 +1,210 @@
+//! Asks the admin side of a server.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper::header::HOST;
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
+
+use super::Failure;
+use super::flags::ServerFlags;
+use crate::admin::{AdminAddress, RuntimeFolders};
+
+/// Knows where to ask.
+pub(super) struct Client {
+    address: Address,
+    patience: Duration,
+    runtime: Runtime,
+}
+
+enum Address {
+    Given(AdminAddress),
+    /// The first of these at which somebody listens.
+    Guessed {
+        candidates: Vec<PathBuf>,
+        port: u16,
+    },
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// Where from, for messages.
+    pub(super) from: String,
+    pub(super) status: StatusCode,
+    pub(super) body: String,
+}
+
+impl Client {
+    pub(super) fn new(flags: &ServerFlags) -> Result<Self, Failure> {
+        let address = match &flags.admin {
+            Some(AdminAddress::Off) => {
+                return Err(Failure::NotAsked("a server with --admin off cannot be asked".to_owned()));
+            }
+            Some(given) => Address::Given(given.clone()),
+            None => {
+                let candidates = RuntimeFolders::from_environment().candidates(flags.port);
+                Address::Guessed { candidates, port: flags.port }
+            }
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::NotAsked(format!("cannot start a runtime: {error}")))?;
+        Ok(Self { address, patience: flags.timeout.0, runtime })
+    }
+
+    /// Asks once, on a connection of its own.
+    pub(super) fn ask(&self, method: Method, target: &str) -> Result<Answer, Failure> {
+        self.runtime.block_on(async {
+            timeout(self.patience, self.connect_and_ask(method, target)).await.unwrap_or_else(|_| {
+                Err(Failure::NotAsked(format!(
+                    "no answer within {:?}; give it longer with --timeout, or look at the server's log",
+                    self.patience
+                )))
+            })
+        })
+    }
+
+    async fn connect_and_ask(&self, method: Method, target: &str) -> Result<Answer, Failure> {
+        match &self.address {
+            Address::Given(AdminAddress::Tcp(address)) => match TcpStream::connect(address).await {
+                Ok(stream) => {
+                    exchange(stream, &address.to_string(), &address.to_string(), method, target).await
+                }
+                Err(error) => Err(unreachable_at(&address.to_string(), &error)),
+            },
+            Address::Given(AdminAddress::Unix(path)) => match UnixStream::connect(path).await {
+                Ok(stream) => exchange(stream, "localhost", &shown(path), method, target).await,
+                Err(error) => Err(unreachable_at(&shown(path), &error)),
+            },
+            Address::Given(AdminAddress::Off) => Err(Failure::NotAsked("the admin side is off".to_owned())),
+            Address::Guessed { candidates, port } => {
+                let mut found = None;
+                for path in candidates {
+                    match UnixStream::connect(path).await {
+                        Ok(stream) => {
+                            return exchange(stream, "localhost", &shown(path), method, target).await;
+                        }
+                        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                        Err(error) => found = found.or(Some(unreachable_at(&shown(path), &error))),
+                    }
+                }
+                Err(found.unwrap_or_else(|| nowhere(candidates, *port)))
+            }
+        }
+    }
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// What is wrong at an address, and what to do.
+fn unreachable_at(address: &str, error: &io::Error) -> Failure {
+    let cure = match error.kind() {
+        io::ErrorKind::NotFound => {
+            "nothing is there; start the server, or name its --admin address with --admin"
+        }
+        io::ErrorKind::ConnectionRefused => {
+            "nobody listens there; start the server, or name its --admin address with --admin"
+        }
+        io::ErrorKind::PermissionDenied => "it belongs to another user; ask as that user or as root",
+        _ => "name the server's --admin address with --admin",
+    };
+    Failure::NotAsked(format!("cannot reach a server at {address}: {error}; {cure}"))
+}
+
+fn nowhere(candidates: &[PathBuf], port: u16) -> Failure {
+    let places: Vec<String> = candidates.iter().map(|path| shown(path)).collect();
+    Failure::NotAsked(format!(
+        "cannot find a server on port {port}: there is no {}; start it, say its port with --port, or name its --admin \
+         address with --admin",
+        places.join(" and no ")
+    ))
+}
+
+/// One request and its answer.
+async fn exchange<S>(
+    stream: S,
+    host: &str,
+    from: &str,
+    method: Method,
+    target: &str,
+) -> Result<Answer, Failure>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let broken = |error: hyper::Error| {
+        Failure::NotAsked(format!(
+            "the server at {from} did not answer: {error}; is it stopping? Its log may say why"
+        ))
+    };
+    let request = Request::builder()
+        .method(method)
+        .uri(target)
+        .header(HOST, host)
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| Failure::NotAsked(format!("cannot ask for {target}: {error}")))?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+    // Ends with the connection; what is wrong with it, the answer says too.
+    tokio::spawn(async { connection.await.unwrap_or_default() });
+    let response = sender.send_request(request).await.map_err(broken)?;
+    let status = response.status();
+    let body = response.into_body().collect().await.map_err(broken)?.to_bytes();
+    Ok(Answer { from: from.to_owned(), status, body: String::from_utf8_lossy(&body).into_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    fn ask(admin: &str, patience: Duration) -> String {
+        let flags = ServerFlags {
+            admin: Some(admin.parse().unwrap()),
+            port: 8080,
+            timeout: crate::options::Span(patience),
+        };
+        match Client::new(&flags).and_then(|client| client.ask(Method::GET, "/live")) {
+            Err(Failure::NotAsked(sentence)) => sentence,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_reached_is_named_with_the_cure() {
+        let long = Duration::from_secs(60);
+        assert!(ask("off", long).contains("--admin off"));
+        let nothing = ask("/no/such.sock", long);
+        assert!(nothing.contains("/no/such.sock") && nothing.contains("start the server"), "{nothing}");
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        let silent = ask(path.to_str().unwrap(), Duration::from_millis(20));
+        assert!(silent.contains("no answer within 20ms"), "{silent}");
+        drop(listener);
+        let dead = ask(path.to_str().unwrap(), long);
+        assert!(dead.contains("nobody listens there"), "{dead}");
+    }
+
+    #[test]
+    fn all_places_that_were_looked_at_are_named() {
+        let Failure::NotAsked(sentence) = nowhere(&["/run/a".into(), "/run/b".into()], 81) else { panic!() };
+        assert!(
+            sentence.starts_with("cannot find a server on port 81: there is no /run/a and no /run/b; "),
+            "{sentence}"
+        );
+    }
+}

@@ -2,9 +2,11 @@
 
 mod abuse;
 mod access_log;
+mod admin;
 mod chain;
 mod change;
 mod clients;
+mod ctl;
 mod http;
 mod lab;
 mod limits;

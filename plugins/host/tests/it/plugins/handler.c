@@ -55,6 +55,15 @@ static DynlabStatus accept(const DynlabHostInfo *host, DynlabTextSink reason) {
   ACCEPT
 }
 
+/* What `health` says, if there is one. */
+#ifdef HEALTH
+static DynlabStatus health(void *instance, DynlabTextSink error) {
+  (void)instance;
+  (void)error;
+  HEALTH
+}
+#endif
+
 static const DynlabText methods[] = {DYNLAB_TEXT(METHOD)};
 
 static const DynlabHandlerTable table = {
@@ -65,6 +74,9 @@ static const DynlabHandlerTable table = {
     .methods = methods,
     .method_count = 1,
     .handle = handle,
+#ifdef HEALTH
+    .health = health,
+#endif
 };
 
 DYNLAB_PLUGIN_NOTE(DYNLAB_KIND_HANDLER, NAME, VERSION);

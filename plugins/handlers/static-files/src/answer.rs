@@ -102,10 +102,10 @@ impl Representation<'_> {
     }
 
     fn write(&self, part: Part, response: &mut Response<'_>) -> Result<(), Error> {
-        let mut buffer = vec![0; 64 * 1024];
         let (mut at, mut left) = (part.first, part.length());
+        let mut buffer = vec![0; room(left)];
         while left > 0 {
-            let room = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+            let room = room(left);
             match self.file.read_at(&mut buffer[..room], at) {
                 Ok(0) => {
                     return Err(Error::unavailable(format!(
@@ -124,6 +124,11 @@ impl Representation<'_> {
         }
         Ok(())
     }
+}
+
+/// How much is read at once of what is left, in bytes.
+fn room(left: u64) -> usize {
+    usize::try_from(left).unwrap_or(usize::MAX).min(64 * 1024)
 }
 
 /// A short text that says what the status says.

@@ -71,11 +71,17 @@ fn file_type(opened: &OwnedFd) -> Result<FileType, Errno> {
 }
 
 fn resolve(folder: BorrowedFd<'_>, names: &[Vec<u8>], flags: OFlags) -> Result<OwnedFd, Errno> {
-    match resolve_in_kernel(folder, names, flags) {
-        // EPERM may also be meant for this one file; walking then gives it again.
-        Err(Errno::NOSYS | Errno::PERM | Errno::AGAIN) => walk(folder, names, flags),
-        outcome => outcome,
+    let outcome = resolve_in_kernel(folder, names, flags);
+    if is_no_answer(&outcome) {
+        walk(folder, names, flags)
+    } else {
+        outcome
     }
+}
+
+/// Whether the kernel cannot or may not do it, or gave up. EPERM may also be meant for this one file: walking then gives it again.
+fn is_no_answer(outcome: &Result<OwnedFd, Errno>) -> bool {
+    matches!(outcome, Err(Errno::NOSYS | Errno::PERM | Errno::AGAIN))
 }
 
 fn resolve_in_kernel(folder: BorrowedFd<'_>, names: &[Vec<u8>], flags: OFlags) -> Result<OwnedFd, Errno> {

@@ -168,6 +168,12 @@ fn forty_links_are_followed_and_no_more() {
 
 #[test]
 fn what_a_kernel_without_openat2_cannot_do_is_done_by_hand() {
+    for missing in [Errno::NOSYS, Errno::PERM, Errno::AGAIN] {
+        assert!(is_no_answer(&Err(missing)));
+    }
+    for answer in [Errno::NOENT, Errno::XDEV, Errno::LOOP, Errno::ACCESS] {
+        assert!(!is_no_answer(&Err(answer)));
+    }
     let place = Place::new().with(&[("out", "../outside")]);
     fs::write(place.root.join("file"), "content").unwrap();
     let folder = open_folder(&place.root).unwrap();

@@ -276,8 +276,11 @@ fn listener(kind: Kind, orders: Sender<Order>) -> impl Fn(&RegistryEvent) + Send
             RegistryEvent::Quarantined { plugin, version, panics: Some(panics) } => {
                 tracing::error!(plugin, %version, kind, panics, "quarantined, it panicked too often");
             }
-            RegistryEvent::Activated { plugin, version, instead_of: Some(other) } => {
+            RegistryEvent::Activated { plugin, version, instead_of: Some(other) } if version < other => {
                 tracing::warn!(plugin, %version, kind, instead_of = %other, "activated");
+            }
+            RegistryEvent::Activated { plugin, version, instead_of: Some(other) } => {
+                tracing::info!(plugin, %version, kind, instead_of = %other, "activated");
             }
             RegistryEvent::Activated { plugin, version, .. } => {
                 tracing::info!(plugin, %version, kind, "activated");

@@ -125,7 +125,7 @@ impl Lab {
 }
 
 /// Compiles a source in C, whose path may be relative to the repository.
-fn compile(path: &Path, source: &str, macros_and_flags: &[&str]) {
+pub(crate) fn compile(path: &Path, source: &str, macros_and_flags: &[&str]) {
     let (flags, macros): (Vec<&str>, Vec<&str>) =
         macros_and_flags.iter().partition(|argument| argument.starts_with('-'));
     let mut command = Command::new("cc");
@@ -153,7 +153,7 @@ pub(crate) fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
-fn repository() -> PathBuf {
+pub(crate) fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
@@ -177,7 +177,7 @@ fn built(package: &'static str, library: &str) -> PathBuf {
     target.join("debug").join(library)
 }
 
-fn run(command: &mut Command) {
+pub(crate) fn run(command: &mut Command) {
     let output = command.output().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?} ended with {}:\n{stderr}", output.status);

@@ -11,6 +11,7 @@ mod http;
 mod lab;
 mod limits;
 mod plugins;
+mod readme;
 mod sockets;
 mod starting;
 mod stopping;

@@ -1,7 +1,7 @@
 //! Handler that serves the files of one folder and nothing outside of it.
 //!
-//! A request goes through [`target`] (the path, decoded and checked), [`beneath`] (the file, opened without leaving the
-//! folder), [`conditions`] and [`ranges`] (what the client has and wants, RFC 9110) and [`answer`]. All but `beneath`
+//! A request goes through `target` (the path, decoded and checked), `beneath` (the file, opened without leaving the
+//! folder), `conditions` and `ranges` (what the client has and wants, RFC 9110) and `answer`. All but `beneath`
 //! and `answer` decide only, and touch no file.
 #![forbid(unsafe_code)]
 

@@ -1,8 +1,7 @@
 //! The content codings that are offered.
 
-use flate2::write::GzEncoder;
-use flate2::Compression;
-use std::io::{self, Write};
+use crate::gzip::Gzip;
+use std::io;
 
 /// A content coding (<https://www.iana.org/assignments/http-parameters>, content coding registry).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,11 +12,11 @@ pub(crate) enum Coding {
     Zstd,
 }
 
-/// How hard each coding tries.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Levels {
-    pub(crate) gzip: u32,
-    pub(crate) zstd: i32,
+/// Both encoders, each at its level.
+#[derive(Debug)]
+pub(crate) struct Encoders {
+    gzip: Gzip,
+    zstd_level: i32,
 }
 
 /// What gzip can do.
@@ -36,18 +35,22 @@ impl Coding {
             Coding::Zstd => "zstd",
         }
     }
+}
 
-    /// The body in this coding. The same body always gives the same bytes: there is no time in it.
-    pub(crate) fn encode(self, body: &[u8], levels: &Levels) -> io::Result<Vec<u8>> {
-        match self {
-            Coding::Gzip => {
-                // A third is what texts come down to; it grows if need be.
-                let room = Vec::with_capacity(body.len() / 3 + 64);
-                let mut encoder = GzEncoder::new(room, Compression::new(levels.gzip));
-                encoder.write_all(body)?;
-                encoder.finish()
-            }
-            Coding::Zstd => zstd::bulk::compress(body, levels.zstd),
+impl Encoders {
+    /// The levels are within [`GZIP_LEVELS`] and [`ZSTD_LEVELS`].
+    pub(crate) fn new(gzip_level: u32, zstd_level: i32) -> Encoders {
+        Encoders { gzip: Gzip::new(gzip_level), zstd_level }
+    }
+
+    /// The body in that coding.
+    ///
+    /// # Errors
+    /// If there is not enough memory.
+    pub(crate) fn encode(&self, coding: Coding, body: &[u8]) -> io::Result<Vec<u8>> {
+        match coding {
+            Coding::Gzip => self.gzip.encode(body),
+            Coding::Zstd => zstd::bulk::compress(body, self.zstd_level),
         }
     }
 }
@@ -78,7 +81,7 @@ mod tests {
         ) {
             let body = piece.repeat(times);
             for coding in Coding::ALL {
-                let encoded = coding.encode(&body, &Levels { gzip, zstd }).unwrap();
+                let encoded = Encoders::new(gzip, zstd).encode(coding, &body).unwrap();
                 prop_assert_eq!(decoded(coding, &encoded), &body[..]);
             }
         }
@@ -89,7 +92,7 @@ mod tests {
     fn windows_stay_within_what_clients_hold() {
         let body = vec![0; 20 << 20];
         let window = |level| {
-            let frame = Coding::Zstd.encode(&body, &Levels { gzip: 6, zstd: level }).unwrap();
+            let frame = Encoders::new(1, level).encode(Coding::Zstd, &body).unwrap();
             assert_eq!(frame[4] & 0x20, 0, "the window is not the whole body");
             1_u64 << (10 + (frame[5] >> 3))
         };

@@ -5,6 +5,7 @@
 mod accept;
 mod coding;
 mod content_type;
+mod gzip;
 mod settings;
 mod suitable;
 
@@ -51,13 +52,13 @@ impl Middleware for Compress {
         let suitable = Suitable::judge(&self.policy, answer);
         match (suitable, accepted) {
             (Suitable::Yes, Accepted::Coding(coding)) => {
-                let encoded = coding.encode(answer.body(), &self.policy.levels)?;
+                let encoded = self.policy.encoders.encode(coding, answer.body())?;
                 if encoded.len() < answer.body().len() {
                     return replace(answer, coding, &encoded);
                 }
             }
             (Suitable::Yes | Suitable::IfItMust, Accepted::OnlyCoding(coding)) => {
-                let encoded = coding.encode(answer.body(), &self.policy.levels)?;
+                let encoded = self.policy.encoders.encode(coding, answer.body())?;
                 return replace(answer, coding, &encoded);
             }
             _ => {}

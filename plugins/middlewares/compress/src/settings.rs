@@ -1,6 +1,6 @@
 //! What the operator can set, and what of it is refused.
 
-use crate::coding::{Coding, Levels, GZIP_LEVELS, ZSTD_LEVELS};
+use crate::coding::{Coding, Encoders, GZIP_LEVELS, ZSTD_LEVELS};
 use crate::content_type::Types;
 use serde::Deserialize;
 use std::ops::RangeInclusive;
@@ -22,7 +22,7 @@ pub(crate) struct Settings {
 pub(crate) struct Policy {
     /// In the order of preference.
     pub(crate) codings: Vec<Coding>,
-    pub(crate) levels: Levels,
+    pub(crate) encoders: Encoders,
     /// Lengths of bodies, in bytes.
     pub(crate) sizes: RangeInclusive<usize>,
     pub(crate) types: Types,
@@ -47,7 +47,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             codings: Coding::ALL.map(|coding| coding.name().to_owned()).to_vec(),
-            gzip_level: 6,
+            gzip_level: 4,
             zstd_level: 3,
             smallest: 1_024,
             largest: 8 << 20,
@@ -83,7 +83,7 @@ impl Settings {
         }
         Ok(Policy {
             codings,
-            levels: Levels { gzip: self.gzip_level, zstd: self.zstd_level },
+            encoders: Encoders::new(self.gzip_level, self.zstd_level),
             sizes: self.smallest..=self.largest,
             types: Types::parse(&self.types)?,
         })

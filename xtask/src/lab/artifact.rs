@@ -1,5 +1,7 @@
 //! One plugin or fixture of the lab and how it is made.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Result, bail};
 use serde::Deserialize;
 
@@ -35,6 +37,9 @@ pub(crate) struct Artifact {
     settings: Option<toml::Value>,
     /// The path that a handler is asked for. Default: its route.
     pub(crate) path: Option<String>,
+    /// Fields of the request that a handler or a middleware is shown, beside `host`; names in lower case.
+    #[serde(default)]
+    pub(crate) headers: BTreeMap<String, String>,
     /// What its answer has to contain wherever it works: that a plugin answers does not say that it does its work.
     pub(crate) answers: Option<String>,
     /// What is expected in hosts of its own platform. Default: works.

@@ -188,6 +188,7 @@ impl Run<'_> {
                     truncate_after_judging: plugin.artifact.truncate_after_judging,
                     settings: plugin.artifact.settings()?,
                     path: plugin.artifact.path.as_deref(),
+                    headers: &plugin.artifact.headers,
                 })
             })
             .collect::<Result<_>>()?;

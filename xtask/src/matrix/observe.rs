@@ -40,6 +40,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) settings: String,
     /// The path that it is asked for, if not its route.
     pub(crate) path: Option<&'a str>,
+    /// Fields of the request that it is shown.
+    pub(crate) headers: &'a BTreeMap<String, String>,
 }
 
 /// A host image and the probe that runs in it.
@@ -70,6 +72,7 @@ struct Request<'a> {
     truncate_after_judging: bool,
     settings: &'a str,
     path: Option<&'a str>,
+    headers: &'a BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -100,6 +103,7 @@ pub(crate) fn observe(
             truncate_after_judging: subject.truncate_after_judging,
             settings: &subject.settings,
             path: subject.path,
+            headers: subject.headers,
         };
         serde_json::to_writer(&mut requests, &request)?;
         requests.push(b'\n');
@@ -220,6 +224,9 @@ fn key(subject: &Subject<'_>) -> String {
     }
     if let Some(path) = subject.path {
         key.push_str(&format!("+path {path}"));
+    }
+    for (name, value) in subject.headers {
+        key.push_str(&format!("+header {name}: {value}"));
     }
     key
 }

@@ -47,7 +47,10 @@ fn observe_loads_and_calls_each_kind() {
     let cases = [
         (lab.rust("ip-handler"), r#"GET /ip 200 {"ip": "127.0.0.1"}"#),
         (lab.compile("c.so", "tests/it/plugins/cache.c", &["LATE"]), "kept a value"),
-        (lab.compile("m.so", "tests/it/plugins/middleware.c", &[]), "5 edits before, then 201 changed"),
+        (
+            lab.compile("m.so", "tests/it/plugins/middleware.c", &[]),
+            "5 edits before, then 201 with content-type, x-a, x-b and 7 bytes",
+        ),
         (lab.compile("r.so", "tests/it/plugins/resolver.c", &[]), "does not know localhost"),
     ];
     for (file, message) in cases {

@@ -1,5 +1,6 @@
 //! The plugin in a host, loaded by the probe that the matrix uses.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -53,6 +54,7 @@ pub(super) fn load(plugin: &Path, ground: &Ground, engine: &dyn Engine, folder: 
         truncate_after_judging: false,
         settings: String::new(),
         path: None,
+        headers: &BTreeMap::new(),
     };
     let answers = matrix::observe(engine, &place, folder, &[subject], &|| ())?;
     let observed = &answers.first().context("one plugin has one answer")?.observed;

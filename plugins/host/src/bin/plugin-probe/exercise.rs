@@ -1,13 +1,14 @@
 //! One call to a plugin of any kind, as a host would make it.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use plugin_abi::Kind;
 use plugin_host::{
     Before, CacheInstance, CallError, CreateError, HandlerInstance, HostEnvironment, HttpVersion,
-    MiddlewareInstance, Plugin, Request, RequestHeaders, Resolved, ResolverInstance, Response, Settings,
-    ShowcaseInstance, Status,
+    MiddlewareInstance, Plugin, Request, Resolved, ResolverInstance, Response, Settings, ShowcaseInstance,
+    Status,
 };
 use serde::Deserialize;
 
@@ -25,6 +26,9 @@ pub(crate) struct Exercise {
     /// The path that a handler is asked for; its route if not given.
     #[serde(default)]
     pub(crate) path: Option<String>,
+    /// Fields of the request beside `host`; names in lower case.
+    #[serde(default)]
+    pub(crate) headers: BTreeMap<String, String>,
 }
 
 /// Asks the plugin whether it accepts this host, makes an instance and calls it once. Says what it answered.
@@ -52,12 +56,12 @@ pub(crate) fn create_and_call(
         Kind::Handler => {
             let handler = HandlerInstance::create(plugin, host, &settings).map_err(not_created)?;
             enter(Stage::Call);
-            call_handler(&handler, exercise.path.as_deref())
+            call_handler(&handler, exercise)
         }
         Kind::Middleware => {
             let middleware = MiddlewareInstance::create(plugin, host, &settings).map_err(not_created)?;
             enter(Stage::Call);
-            call_middleware(&middleware)
+            call_middleware(&middleware, exercise)
         }
         Kind::Cache => {
             let cache = CacheInstance::create(plugin, host, &settings).map_err(not_created)?;
@@ -96,7 +100,8 @@ fn not_called(error: CallError) -> Observation {
     Observation::failed(Stage::Call, Some(error.code()), error.to_string())
 }
 
-fn request<'a>(method: &'a str, path: &'a str) -> Request<'a> {
+fn request<'a>(method: &'a str, path: &'a str, exercise: &'a Exercise) -> Request<'a> {
+    let given = exercise.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
     Request {
         method,
         path,
@@ -104,29 +109,36 @@ fn request<'a>(method: &'a str, path: &'a str) -> Request<'a> {
         mount: None,
         version: HttpVersion::Http11,
         peer: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000))),
-        headers: RequestHeaders::from_iter([("host", b"localhost".as_slice())]),
+        headers: std::iter::once(("host", b"localhost".as_slice())).chain(given).collect(),
         body: &[],
     }
 }
 
-fn call_handler(handler: &HandlerInstance, path: Option<&str>) -> Result<String, Observation> {
+fn call_handler(handler: &HandlerInstance, exercise: &Exercise) -> Result<String, Observation> {
     let methods = handler.methods();
     let method = methods.iter().find(|method| *method == "GET").unwrap_or(&methods[0]);
-    let path = path.unwrap_or(handler.route());
-    let mut request = request(method, path);
+    let path = exercise.path.as_deref().unwrap_or(handler.route());
+    let mut request = request(method, path, exercise);
     request.mount = Some(handler.route());
     let response = handler.handle(&request).map_err(not_called)?;
     Ok(format!("{method} {path} {}", shown(&response)))
 }
 
-fn call_middleware(middleware: &MiddlewareInstance) -> Result<String, Observation> {
-    let request = request("GET", "/");
+/// Shows it a request, and then a page that a handler may have made.
+fn call_middleware(middleware: &MiddlewareInstance, exercise: &Exercise) -> Result<String, Observation> {
+    let request = request("GET", "/", exercise);
     match middleware.before(&request).map_err(not_called)? {
         Before::Answered(response) => Ok(format!("answered {}", shown(&response))),
         Before::Continue { edits, ticket } => {
-            let mut response = Response::default();
+            let mut response = Response {
+                status: 200,
+                headers: vec![("content-type".to_owned(), b"text/plain".to_vec())],
+                body: b"A page of a handler.\n".repeat(100),
+            };
             ticket.after(&request, &mut response).map_err(not_called)?;
-            Ok(format!("{} edits before, then {}", edits.len(), shown(&response)))
+            let names: Vec<&str> = response.headers.iter().map(|(name, _)| name.as_str()).collect();
+            let (edits, status, length) = (edits.len(), response.status, response.body.len());
+            Ok(format!("{edits} edits before, then {status} with {} and {length} bytes", names.join(", ")))
         }
     }
 }

@@ -14,18 +14,21 @@ use crate::observe_all;
 pub(crate) const HELP: &str = "\
 Loads native plugins in this host, calls each once, and says what happened as JSON.
 
-plugin-probe observe [--truncate-after-judging] [--settings TEXT] [--path PATH] FILE
+plugin-probe observe [--truncate-after-judging] [--settings TEXT] [--path PATH]
+        [--header NAME:VALUE]... FILE
     Load FILE as it is, without judging it first. One JSON object on one line:
     outcome (works, refused, declined, failed), stage, code, message.
-    TEXT is passed to the plugin as its settings; a handler is asked for PATH, or for its route.
+    TEXT is passed to the plugin as its settings; a handler is asked for PATH, or for its route. The
+    request has these fields, names in lower case.
 
 plugin-probe observe-all --cpu-seconds N --wall-seconds N [--jobs N] [LIST]
     Observe many plugins, each in a child with these limits. LIST, or standard input, has one JSON
-    object in each line: id, file, and optionally truncate_after_judging, settings and path. One line
-    is written for each as it ends, with the further outcomes crashed and hung, signal, millis, and the verdict of
+    object in each line: id, file, and optionally truncate_after_judging, settings, path and headers.
+    One line is written for each as it ends, with the further outcomes crashed and hung, signal, millis, and the verdict of
     the judge in this host: judged.loadable and judged.reasons.
 
-plugin-probe load [--allow-list FILE] [--label KEY=VALUE]... [--settings TEXT] [--path PATH] FILE
+plugin-probe load [--allow-list FILE] [--label KEY=VALUE]... [--settings TEXT] [--path PATH]
+        [--header NAME:VALUE]... FILE
     Load FILE as a host does: check owner and mode, judge the bytes, load exactly those.
 
 Status 0 whatever a plugin does; 2 if the probe itself cannot work.
@@ -62,6 +65,7 @@ fn observe(mut arguments: impl Iterator<Item = OsString>) -> Result<Verb, String
             Some("--truncate-after-judging") => truncate_after_judging = true,
             Some("--settings") => exercise.settings = text(&argument, arguments.next())?,
             Some("--path") => exercise.path = Some(text(&argument, arguments.next())?),
+            Some("--header") => exercise.headers.extend([header(&text(&argument, arguments.next())?)?]),
             _ => set_once(&mut file, argument)?,
         }
     }
@@ -96,6 +100,7 @@ fn load(mut arguments: impl Iterator<Item = OsString>) -> Result<Verb, String> {
             Some("--label") => labels.push(label(&value(&argument, arguments.next())?)?),
             Some("--settings") => exercise.settings = text(&argument, arguments.next())?,
             Some("--path") => exercise.path = Some(text(&argument, arguments.next())?),
+            Some("--header") => exercise.headers.extend([header(&text(&argument, arguments.next())?)?]),
             _ => set_once(&mut file, argument)?,
         }
     }
@@ -149,6 +154,13 @@ fn label(text: &OsStr) -> Result<(String, String), String> {
         .ok_or_else(|| format!("--label takes KEY=VALUE, not `{}`", text.to_string_lossy()))
 }
 
+fn header(text: &str) -> Result<(String, String), String> {
+    text.split_once(':')
+        .filter(|(name, _)| !name.is_empty())
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+        .ok_or_else(|| format!("--header takes NAME:VALUE, not `{text}`"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,11 +177,14 @@ mod tests {
         assert_eq!(options.limits.wall, Duration::from_secs(5));
         assert_eq!(options.list, Some("list".into()));
 
-        let verb = parse(words("observe --truncate-after-judging --settings x=1 --path /a a.so")).unwrap();
+        let verb =
+            parse(words("observe --truncate-after-judging --settings x=1 --path /a --header X-A:1:2 a.so"))
+                .unwrap();
         let Verb::Observe(subject) = verb else { panic!("{verb:?}") };
         assert!(subject.truncate_after_judging);
-        let Exercise { settings, path } = subject.exercise;
+        let Exercise { settings, path, headers } = subject.exercise;
         assert_eq!((settings.as_str(), path.as_deref()), ("x=1", Some("/a")));
+        assert_eq!(headers, [("x-a".to_owned(), "1:2".to_owned())].into());
 
         let verb = parse(words("load --label a=b --label c= x.so")).unwrap();
         let Verb::Load(options) = verb else { panic!("{verb:?}") };
@@ -188,6 +203,7 @@ mod tests {
             ("observe-all --cpu-seconds", "--cpu-seconds needs a value"),
             ("observe-all --cpu-seconds 0", "--cpu-seconds takes a number from 1 to 86400, not `0`"),
             ("load --settings", "--settings needs a value"),
+            ("load --header x a", "--header takes NAME:VALUE, not `x`"),
             ("load --label x a", "--label takes KEY=VALUE, not `x`"),
         ];
         for (line, complaint) in cases {

@@ -140,8 +140,23 @@ fn is_loopback(authority: &Authority) -> bool {
 #[cfg(test)]
 mod tests {
     use hyper::Request;
+    use proptest::prelude::*;
 
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_path_and_query_is_an_order_or_refused(
+            path in "(/|[a-z]|plugins|handler|release|%|\\PC){0,12}",
+            query in proptest::option::of("(version|=|&|%|[0-9a-f]|\\PC){0,12}"),
+        ) {
+            for method in [Method::GET, Method::POST] {
+                if let Err(refusal) = order(&method, &path, query.as_deref()) {
+                    prop_assert!((400..500).contains(&refusal.status()));
+                }
+            }
+        }
+    }
 
     fn change(kind: Family, change: Change) -> Result<Order, u16> {
         Ok(Order::Change { kind, name: "a".to_owned(), change })

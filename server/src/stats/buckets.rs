@@ -49,7 +49,18 @@ pub(crate) fn coarse_bounds() -> impl Iterator<Item = u64> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_call_lasted_what_its_bucket_says(nanoseconds in any::<u64>()) {
+            let at = index(Duration::from_nanos(nanoseconds));
+            prop_assert!(nanoseconds <= bound(at));
+            prop_assert!(at == 0 || nanoseconds > bound(at - 1));
+        }
+    }
 
     #[test]
     fn each_bucket_ends_at_its_bound() {

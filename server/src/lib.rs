@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use plugin_host::StaticPlugin;
+pub use plugin_host::StaticPlugin;
 
 use crate::admin::View;
 use crate::chain::Chain;
@@ -37,7 +37,7 @@ pub use crate::ctl::run as run_ctl;
 pub enum PluginSource {
     /// From files below the plugin root, judged and loaded as they appear.
     Folder,
-    /// They are part of the program.
+    /// They are part of the program. Its handlers take part always, its middlewares if the configuration file names them.
     Linked(&'static [&'static StaticPlugin]),
 }
 

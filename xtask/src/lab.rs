@@ -3,6 +3,7 @@
 mod artifact;
 mod expect;
 mod platform;
+mod scenario;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,8 +13,9 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 pub(crate) use self::artifact::{Artifact, CSource, Compiler, Recipe};
-pub(crate) use self::expect::{Expectation, Meeting, Outcome, Prediction};
+pub(crate) use self::expect::{Expectation, Meeting, Outcome};
 pub(crate) use self::platform::{Arch, Host, Libc, Target};
+pub(crate) use self::scenario::{Scenario, plugin_folder};
 
 /// The parsed and checked `lab.toml`.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub(crate) struct Lab {
     pub(crate) programs: Vec<Program>,
     /// Plugins and fixtures, in the order of the file.
     pub(crate) artifacts: Vec<Artifact>,
+    /// Servers that are started in every host, in the order of the file.
+    pub(crate) scenarios: Vec<Scenario>,
     foreign: Foreign,
 }
 
@@ -55,6 +59,7 @@ struct File {
     hosts: platform::HostsEntry,
     program: Vec<Program>,
     artifact: Vec<Artifact>,
+    scenario: Vec<Scenario>,
 }
 
 impl Lab {
@@ -76,6 +81,7 @@ impl Lab {
             hosts: file.hosts.expand(),
             programs: file.program,
             artifacts: file.artifact,
+            scenarios: file.scenario,
             foreign: file.foreign,
         };
         lab.check()?;
@@ -148,6 +154,13 @@ impl Lab {
                 }
             }
         }
+        let mut names = BTreeSet::new();
+        for scenario in &self.scenarios {
+            if !names.insert(scenario.name.as_str()) {
+                bail!("scenario {:?} is named twice; give one of them another name", scenario.name);
+            }
+            scenario.check(self)?;
+        }
         Ok(())
     }
 }
@@ -205,8 +218,23 @@ mod tests {
     }
 
     #[test]
+    fn a_scenario_may_expect_something_else_of_some_hosts() {
+        let base = fs::read_to_string(crate::paths::repository().unwrap().join("lab.toml")).unwrap();
+        let scenario = "[[scenario]]\nname = \"a\"\nshows = \"\"\nclient = \"server-e2e\"\nserver = \"dyn-server\"\non = [{ hosts = \"trixie-*\", expect = { alone = \"crashed\" } }]\n";
+        let lab = Lab::parse(&format!("{base}\n{scenario}")).unwrap();
+        let scenario = lab.scenarios.last().unwrap();
+        let of = |name: &str| {
+            scenario.expectation(lab.hosts.iter().find(|host| host.name == name).unwrap()).by_the_host()
+        };
+        assert_eq!(of("trixie-aarch64-musl"), Outcome::Crashed);
+        assert_eq!(of("bullseye-x86_64-gnu"), Outcome::Works);
+    }
+
+    #[test]
     fn contradictions_are_named() {
         let base = fs::read_to_string(crate::paths::repository().unwrap().join("lab.toml")).unwrap();
+        const SCENARIO: &str = "[[scenario]]\nname = \"dyn-server-ip\"\nshows = \"\"\nclient = \"server-e2e\"\nserver = \"dyn-server\"\n";
+        let scenario = |line: &str| format!("{}{line}", SCENARIO.replace("dyn-server-ip", "a"));
         let cases = [
             ("[[artifact]]\nname = \"ip\"\nkind = \"handler\"\ncargo = \"x\"", "named twice"),
             (
@@ -226,6 +254,16 @@ mod tests {
                 "[[artifact]]\nname = \"a\"\nkind = \"handler\"\ncargo = \"x\"\non = [{ hosts = \"buster-*\", expect = \"works\" }]",
                 "matches no host",
             ),
+            (SCENARIO, "named twice"),
+            (
+                "[[scenario]]\nname = \"a\"\nshows = \"\"\nclient = \"server-e2e\"\nserver = \"nginx\"",
+                "no [[program]]",
+            ),
+            (&scenario("plugins = [\"cgi\"]"), "no [[artifact]]"),
+            (&scenario("plugins = [\"static-executable\"]"), "a showcase; a server has handlers"),
+            (&scenario("plugins = [\"glibc-2.38\"]"), "not built for x86_64-unknown-linux-musl"),
+            (&scenario("on = [{ hosts = \"buster-*\", expect = \"works\" }]"), "which is no host's name"),
+            (&scenario("expect = { refused = \"abi.major\", alone = \"works\" }"), "nothing that it refuses"),
         ];
         for (addition, sentence) in cases {
             let error = format!("{:#}", Lab::parse(&format!("{base}\n{addition}\n")).unwrap_err());

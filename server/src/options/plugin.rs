@@ -14,6 +14,11 @@ pub(crate) struct PluginOptions {
 }
 
 impl PluginOptions {
+    /// Whether the file says anything of this middleware.
+    pub(crate) fn names_middleware(&self, name: &str) -> bool {
+        self.middlewares.contains_key(name) || self.middleware_order.iter().any(|ordered| ordered == name)
+    }
+
     /// The middlewares without which nothing is served: those that the file names, unless it says that they are not required.
     pub(crate) fn required_middlewares(&self) -> Vec<&str> {
         let named = self.middleware_order.iter().chain(self.middlewares.keys());

@@ -180,10 +180,13 @@ impl Work {
         }
     }
 
+    /// Takes the handlers, and of the middlewares those that the options name: nobody can leave a linked one away as one leaves
+    /// a file away.
     fn take_linked(&mut self, plugins: &[&plugin_host::StaticPlugin]) -> anyhow::Result<()> {
         for plugin in plugins {
             let plugin = Plugin::linked(plugin).context("a plugin that is part of this program is wrong")?;
             match plugin.identity().kind {
+                Kind::Middleware if !self.options.names_middleware(&plugin.identity().name) => {}
                 Kind::Handler => self.handlers.take_linked(&self.surroundings, &plugin),
                 Kind::Middleware => self.middlewares.take_linked(&self.surroundings, &plugin),
                 other => bail!("{} is a {} and of no use here", plugin.identity().name, other.name()),

@@ -96,9 +96,27 @@ impl Expectation {
         Expectation { predicted: Prediction::Refused(code.to_owned()), alone: Outcome::Refused }
     }
 
+    /// What a host does, which loads nothing that it judges to be wrong.
+    pub(crate) fn by_the_host(&self) -> Outcome {
+        match self.predicted {
+            Prediction::Works => self.alone,
+            Prediction::Refused(_) => Outcome::Refused,
+        }
+    }
+
     /// Whether the bytes say one thing and the loader, rightly, another: a panic, a crash, a hang or a plain no in the plugin's own code.
     pub(crate) fn is_unforeseeable(&self) -> bool {
         self.predicted == Prediction::Works && self.alone != Outcome::Works
+    }
+}
+
+impl Prediction {
+    /// `works`, or the code.
+    pub(crate) fn in_a_word(&self) -> &str {
+        match self {
+            Prediction::Works => "works",
+            Prediction::Refused(code) => code,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use plugin_compat::{Reason, Verdict};
 use serde::{Deserialize, Serialize};
 
-use crate::lab::{Expectation, Outcome, Prediction};
+use crate::lab::{Expectation, Outcome};
 
 /// What the probe saw inside the host image: its own verdict, and then the loader alone, whatever that verdict was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,10 +124,7 @@ pub(crate) fn compare(
 fn disagreements(reasons: &[CellReason], seen: &Observed, expected: &Expectation) -> Vec<String> {
     let mut found = Vec::new();
     let predicted = reasons.first().map_or("works", |reason| reason.code.as_str());
-    let foreseen = match &expected.predicted {
-        Prediction::Works => "works",
-        Prediction::Refused(code) => code,
-    };
+    let foreseen = expected.predicted.in_a_word();
     if predicted != foreseen {
         found.push(format!("predicted {predicted}, expected {foreseen}"));
     }
@@ -164,15 +161,6 @@ impl Observed {
     /// What a host does, which loads nothing that it judges to be wrong.
     fn by_the_host(&self) -> Outcome {
         if self.judged.loadable { self.outcome } else { Outcome::Refused }
-    }
-}
-
-impl Expectation {
-    fn by_the_host(&self) -> Outcome {
-        match self.predicted {
-            Prediction::Works => self.alone,
-            Prediction::Refused(_) => Outcome::Refused,
-        }
     }
 }
 
@@ -236,10 +224,9 @@ mod tests {
             expected: Expectation,
             odd: usize,
         }
-        let crash = Expectation { predicted: Prediction::Works, alone: Crashed };
-        let no = Expectation { predicted: Prediction::Works, alone: Declined };
-        let truncated =
-            Expectation { predicted: Prediction::Refused("elf.truncated".into()), alone: Crashed };
+        let crash = Expectation { alone: Crashed, ..Expectation::works() };
+        let no = Expectation { alone: Declined, ..Expectation::works() };
+        let truncated = Expectation { alone: Crashed, ..Expectation::refused("elf.truncated") };
         let major = Expectation::refused("abi.major");
         let works = Expectation::works();
         let cases = [

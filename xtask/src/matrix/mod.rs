@@ -1,29 +1,34 @@
 //! `cargo xtask matrix`: every artifact in every host image, predicted from the bytes, observed with the real loader, compared with
-//! what `lab.toml` expects.
+//! what `lab.toml` expects; and every scenario, a server that is driven there.
 
 mod cell;
+mod drive;
 mod markdown;
+mod memory;
 mod observe;
 mod predict;
 mod report;
+mod scenario_cell;
+mod scenarios;
 mod summary;
 mod timings;
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::thread;
 
 use anyhow::{Context, Result};
 
 use self::cell::{Cell, Observed};
-use self::observe::{Memory, Probed};
+use self::memory::Memory;
+use self::observe::Probed;
 pub(crate) use self::observe::{Place, Subject, observe};
 use self::predict::Predictions;
-use self::report::{ArtifactRow, HostRow, Report};
+use self::report::{ArtifactRow, HostRow, Report, ScenarioRow};
+use self::scenario_cell::Driven;
 use self::timings::Timings;
 use crate::build::{self, Dist, Workshop};
 use crate::engine::{self, Engine};
-use crate::error::Stop;
 use crate::flags::MatrixFlags;
 use crate::ground::Ground;
 use crate::image::Image;
@@ -89,7 +94,8 @@ pub(crate) fn run(request: &Request<'_>, ground: &Ground) -> Result<()> {
     timings.lap("artifacts");
 
     let subjects = subjects(&lab, &targets, &dists)?;
-    let run = Run { lab: &lab, ground, engine: engine.as_ref(), hosts, host_images, dists, subjects };
+    let run =
+        Run { lab: &lab, ground, engine: engine.as_ref(), hosts, targets, host_images, dists, subjects };
     let predictions = run.predict()?;
     timings.lap("predictions");
     let observations = run.observe(&predictions, &mut timings)?;
@@ -115,6 +121,7 @@ struct Run<'a> {
     engine: &'a dyn Engine,
 
     hosts: Vec<&'a Host>,
+    targets: Vec<&'a Target>,
     host_images: Vec<Image>,
     dists: Vec<Dist>,
     subjects: Vec<Plugin<'a>>,
@@ -122,24 +129,25 @@ struct Run<'a> {
 
 /// What became of one host.
 enum HostOutcome {
-    Probed(Vec<Observed>),
+    /// Every plugin was loaded there, and every scenario driven.
+    Observed(Vec<Observed>, Vec<Driven>),
     NotRun(String),
 }
 
 impl Run<'_> {
     fn predict(&self) -> Result<Predictions> {
-        let dist = self.ground.repository.join("dist");
-        let files: Vec<_> = self.subjects.iter().map(|plugin| dist.join(&plugin.file)).collect();
+        let files: Vec<_> = self.subjects.iter().map(|plugin| self.dist().join(&plugin.file)).collect();
         let mut predictions = Predictions::read_artifacts(&files)?;
         for (host, image) in self.hosts.iter().zip(&self.host_images) {
-            let (folder, probe) = self.probe_of(host)?;
-            predictions.judge_in(host, image, &probe.path(folder))?;
+            let (dist, probe) = self.program_of(host, PROBE)?;
+            predictions.judge_in(host, image, &probe.path(&dist.folder))?;
         }
         Ok(predictions)
     }
 
     fn observe(&self, predictions: &Predictions, timings: &mut Timings) -> Result<Vec<HostOutcome>> {
-        let total = (self.hosts.len() * self.subjects.len()) as u64;
+        let scenarios: usize = self.hosts.iter().map(|host| self.scenarios_in(host).len()).sum();
+        let total = (self.hosts.len() * self.subjects.len() + scenarios) as u64;
         let bar = self.ground.progress.bar(total, "load every plugin");
         let workers = thread::available_parallelism().map_or(1, |cores| cores.get());
         let waiting: Mutex<Vec<usize>> = Mutex::new((0..self.hosts.len()).rev().collect());
@@ -173,11 +181,23 @@ impl Run<'_> {
         if let Err(unavailable) = self.engine.check(host.arch) {
             return Ok(HostOutcome::NotRun(unavailable.to_string()));
         }
+        let plugins = self.probe_all(host, image, predictions, bar, timings)?;
+        let scenarios = self.drive_all(host, image, predictions, bar, timings)?;
+        Ok(HostOutcome::Observed(plugins, scenarios))
+    }
+
+    fn probe_all(
+        &self,
+        host: &Host,
+        image: &Image,
+        predictions: &Predictions,
+        bar: &indicatif::ProgressBar,
+        timings: &Mutex<&mut Timings>,
+    ) -> Result<Vec<Observed>> {
         let emulated = !engine::is_native(host.arch);
-        let (folder, probe) = self.probe_of(host)?;
-        let target = folder.file_name().context("dist has no such folder")?.to_string_lossy();
-        let place =
-            Place { image, probe: format!("{target}/{}", probe.file), probe_sha256: &probe.sha256, emulated };
+        let (dist, probe) = self.program_of(host, PROBE)?;
+        let probe_file = format!("{}/{}", dist.manifest.target, probe.file);
+        let place = Place { image, probe: probe_file, probe_sha256: &probe.sha256, emulated };
         let subjects: Vec<Subject<'_>> = self
             .subjects
             .iter()
@@ -192,29 +212,27 @@ impl Run<'_> {
                 })
             })
             .collect::<Result<_>>()?;
-        let mut memory = Memory::recall(&self.ground.cache, self.engine, &place);
-        let fresh: Vec<usize> =
-            (0..subjects.len()).filter(|&at| memory.of(&subjects[at]).is_none()).collect();
-        bar.inc((subjects.len() - fresh.len()) as u64);
+        let mut memory = Memory::<Observed>::recall(&self.ground.cache, &place.key(self.engine));
         let mut seen: Vec<Option<Observed>> =
-            subjects.iter().map(|subject| memory.of(subject).cloned()).collect();
+            subjects.iter().map(|subject| memory.of(&subject.key()).cloned()).collect();
+        let fresh: Vec<usize> = (0..subjects.len()).filter(|&at| seen[at].is_none()).collect();
+        bar.inc((subjects.len() - fresh.len()) as u64);
         if !fresh.is_empty() {
             let asked: Vec<Subject<'_>> = fresh.iter().map(|&at| subjects[at].clone()).collect();
-            let dist = self.ground.repository.join("dist");
-            let answers = observe(self.engine, &place, &dist, &asked, &|| bar.inc(1))
+            let answers = observe(self.engine, &place, &self.dist(), &asked, &|| bar.inc(1))
                 .with_context(|| format!("probing in {}", host.name))?;
             for (&index, Probed { observed, millis }) in fresh.iter().zip(answers) {
                 if let Ok(mut timings) = timings.lock() {
                     timings.probe(emulated, millis);
                 }
                 if self.compare(host, index, predictions, Ok(&observed)).agree {
-                    memory.keep(&subjects[index], &observed);
+                    memory.keep(subjects[index].key(), &observed);
                 }
                 seen[index] = Some(observed);
             }
             memory.save()?;
         }
-        Ok(HostOutcome::Probed(seen.into_iter().flatten().collect()))
+        Ok(seen.into_iter().flatten().collect())
     }
 
     fn compare(
@@ -230,7 +248,12 @@ impl Run<'_> {
         cell::compare(&host.name, &row.id(), verdict, observed, &expected, artifact.answers.as_deref())
     }
 
-    fn probe_of(&self, host: &Host) -> Result<(&Path, &build::Built)> {
+    fn dist(&self) -> PathBuf {
+        self.ground.repository.join("dist")
+    }
+
+    /// What is called `name` in `lab.toml`, built for the platform of `host`.
+    fn program_of(&self, host: &Host, name: &str) -> Result<(&Dist, &build::Built)> {
         let target = self
             .lab
             .targets
@@ -242,9 +265,8 @@ impl Run<'_> {
             .iter()
             .find(|dist| dist.manifest.target == target.triple)
             .with_context(|| format!("nothing was built for {}", target.triple))?;
-        let probe =
-            dist.manifest.find(PROBE).with_context(|| format!("lab.toml has no program {PROBE:?}"))?;
-        Ok((&dist.folder, probe))
+        let built = dist.manifest.find(name).with_context(|| format!("lab.toml has no program {name:?}"))?;
+        Ok((dist, built))
     }
 
     fn report(
@@ -253,14 +275,15 @@ impl Run<'_> {
         predictions: &Predictions,
         observations: &[HostOutcome],
     ) -> Result<Report> {
-        let mut cells = Vec::new();
+        let (mut cells, mut scenario_cells) = (Vec::new(), Vec::new());
         for (host, outcome) in self.hosts.iter().zip(observations) {
             for plugin in 0..self.subjects.len() {
-                let observed = match outcome {
-                    HostOutcome::Probed(seen) => Ok(&seen[plugin]),
-                    HostOutcome::NotRun(why) => Err(why.as_str()),
-                };
+                let observed = outcome.get(|plugins, _| &plugins[plugin]);
                 cells.push(self.compare(host, plugin, predictions, observed));
+            }
+            for (at, scenario) in self.scenarios_in(host).into_iter().enumerate() {
+                let observed = outcome.get(|_, scenarios| &scenarios[at]);
+                scenario_cells.push(self.compare_scenario(host, scenario, predictions, observed));
             }
         }
         let hosts = self
@@ -283,7 +306,19 @@ impl Run<'_> {
             hosts,
             artifacts: self.subjects.iter().map(|plugin| plugin.row.clone()).collect(),
             cells,
+            scenarios: self.lab.scenarios.iter().map(ScenarioRow::from).collect(),
+            scenario_cells,
         })
+    }
+}
+
+impl HostOutcome {
+    /// What `pick` finds among the observations, or why there are none.
+    fn get<'a, T>(&'a self, pick: impl Fn(&'a [Observed], &'a [Driven]) -> &'a T) -> Result<&'a T, &'a str> {
+        match self {
+            HostOutcome::Observed(plugins, scenarios) => Ok(pick(plugins, scenarios)),
+            HostOutcome::NotRun(why) => Err(why),
+        }
     }
 }
 
@@ -331,15 +366,7 @@ fn finish(
     if request.timings {
         eprint!("{timings}");
     }
-    let not_run = report.cells.iter().find(|cell| cell.observed == cell::NOT_RUN);
-    if let Some(cell) = not_run {
-        let count = report.cells.iter().filter(|cell| cell.observed == cell::NOT_RUN).count();
-        return Err(Stop::NotRun(format!(
-            "{count} cells were {}; `cargo xtask doctor` shows what mends it",
-            cell.disagreements.join("; ")
-        ))
-        .into());
-    }
+    report.check_that_all_ran()?;
     let whole = run.hosts.len() == run.lab.hosts.len()
         && run.subjects.len()
             == run.lab.targets.iter().map(|target| artifacts_of(run.lab, target)).sum::<usize>();
@@ -353,15 +380,7 @@ fn finish(
     } else if !request.json {
         println!("A part of the matrix; the committed report stays as it is.");
     }
-    let odd = report.cells.iter().filter(|cell| !cell.agree).count();
-    if odd > 0 {
-        return Err(Stop::Disagreement(format!(
-            "{odd} of {} cells disagree; mend the plugin, the verdict or the expectation in lab.toml",
-            report.cells.len()
-        ))
-        .into());
-    }
-    Ok(())
+    report.check_that_all_agree()
 }
 
 fn artifacts_of(lab: &Lab, target: &Target) -> usize {

@@ -1,11 +1,7 @@
 //! Loads artifacts inside a host image: one sandbox a host, one probe process a plugin.
-//!
-//! What was seen once is remembered under the digests of everything that took part. Only what was expected is remembered, so that a
-//! surprise is always looked at afresh.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -13,8 +9,6 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::cell::Observed;
-use crate::atomic;
-use crate::build::sha256;
 use crate::engine::{Engine, Exit, Job, Mount};
 use crate::image::Image;
 
@@ -23,9 +17,9 @@ const CPU_SECONDS: u32 = 3;
 /// Wall-clock time that a probe may use; it ends what sleeps for ever.
 const WALL_SECONDS: u32 = 30;
 /// Time for starting a sandbox.
-const START_SECONDS: u64 = 60;
+pub(super) const START_SECONDS: u64 = 60;
 /// Where `dist/` is mounted.
-const DIST: &str = "/dist";
+pub(super) const DIST: &str = "/dist";
 
 /// A plugin to load.
 #[derive(Clone)]
@@ -176,59 +170,37 @@ fn without_numbers(message: &str) -> String {
     cleaned
 }
 
-/// Observations of earlier runs in one place, keyed by the subject.
-pub(crate) struct Memory {
-    file: PathBuf,
-    known: BTreeMap<String, Observed>,
-}
-
-impl Memory {
-    /// What is known of `place`; an unreadable file counts as nothing known.
-    pub(crate) fn recall(cache: &Path, engine: &dyn Engine, place: &Place<'_>) -> Memory {
-        let key = format!(
+impl Place<'_> {
+    /// All that observations there have in common; the key of what is remembered of them.
+    pub(crate) fn key(&self, engine: &dyn Engine) -> String {
+        format!(
             "{}\n{}\n{}\n{}\n{CPU_SECONDS} {WALL_SECONDS}",
             engine.name(),
-            place.image.digest,
-            place.probe_sha256,
-            place.emulated
-        );
-        let file = cache.join("observations").join(format!("{}.json", sha256(key.as_bytes())));
-        let known =
-            fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
-        Memory { file, known }
-    }
-
-    /// What was seen of `subject`.
-    pub(crate) fn of(&self, subject: &Subject<'_>) -> Option<&Observed> {
-        self.known.get(&key(subject))
-    }
-
-    /// Remembers what was seen of `subject`.
-    pub(crate) fn keep(&mut self, subject: &Subject<'_>, observed: &Observed) {
-        self.known.insert(key(subject), observed.clone());
-    }
-
-    /// Writes it down for the next run.
-    pub(crate) fn save(&self) -> Result<()> {
-        atomic::write(&self.file, &serde_json::to_vec(&self.known)?)
+            self.image.digest,
+            self.probe_sha256,
+            self.emulated
+        )
     }
 }
 
-fn key(subject: &Subject<'_>) -> String {
-    let mut key = subject.sha256.to_owned();
-    if subject.truncate_after_judging {
-        key.push_str("+truncate");
+impl Subject<'_> {
+    /// The key of what is remembered of it.
+    pub(crate) fn key(&self) -> String {
+        let mut key = self.sha256.to_owned();
+        if self.truncate_after_judging {
+            key.push_str("+truncate");
+        }
+        if !self.settings.is_empty() {
+            key.push_str(&format!("+settings {}", self.settings));
+        }
+        if let Some(path) = self.path {
+            key.push_str(&format!("+path {path}"));
+        }
+        for (name, value) in self.headers {
+            key.push_str(&format!("+header {name}: {value}"));
+        }
+        key
     }
-    if !subject.settings.is_empty() {
-        key.push_str(&format!("+settings {}", subject.settings));
-    }
-    if let Some(path) = subject.path {
-        key.push_str(&format!("+path {path}"));
-    }
-    for (name, value) in subject.headers {
-        key.push_str(&format!("+header {name}: {value}"));
-    }
-    key
 }
 
 #[cfg(test)]

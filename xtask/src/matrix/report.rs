@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use super::cell::Cell;
+use super::cell::{Cell, NOT_RUN};
 use super::markdown;
+use super::scenario_cell::ScenarioCell;
 use crate::atomic;
 use crate::error::Stop;
-use crate::lab::{Arch, Libc};
+use crate::lab::{Arch, Libc, Scenario};
 
 const JSON: &str = "bench-results/matrix/matrix.json";
 /// The page that people read, relative to the repository.
@@ -29,6 +30,12 @@ pub(crate) struct Report {
     pub(crate) artifacts: Vec<ArtifactRow>,
     /// Every host with every artifact.
     pub(crate) cells: Vec<Cell>,
+    /// Servers that were driven, in the order of `lab.toml`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) scenarios: Vec<ScenarioRow>,
+    /// Every host with every scenario.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) scenario_cells: Vec<ScenarioCell>,
 }
 
 /// A host image.
@@ -61,6 +68,32 @@ pub(crate) struct ArtifactRow {
     pub(crate) glibc_floor: Option<String>,
 }
 
+/// A server that was driven, of each host's own target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ScenarioRow {
+    /// Its name in `lab.toml`.
+    pub(crate) name: String,
+    /// What it shows where it works.
+    pub(crate) shows: String,
+    /// The program.
+    pub(crate) server: String,
+    /// The artifacts in its plugin root.
+    pub(crate) plugins: Vec<String>,
+}
+
+/// A cell of either kind that does not agree.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OddCell<'a> {
+    /// The artifact or scenario.
+    pub(crate) subject: &'a str,
+    /// The name of the host image.
+    pub(crate) host: &'a str,
+    /// What the host or server did.
+    pub(crate) observed: &'a str,
+    /// What does not fit.
+    pub(crate) disagreements: &'a [String],
+}
+
 impl HostRow {
     /// The C library as people name it: `glibc 2.36`, `musl 1.2.5`.
     pub(crate) fn libc_name(&self) -> String {
@@ -79,7 +112,72 @@ impl ArtifactRow {
     }
 }
 
+impl From<&Scenario> for ScenarioRow {
+    fn from(scenario: &Scenario) -> ScenarioRow {
+        ScenarioRow {
+            name: scenario.name.clone(),
+            shows: scenario.shows.clone(),
+            server: scenario.server.clone(),
+            plugins: scenario.plugins.clone(),
+        }
+    }
+}
+
 impl Report {
+    /// How many cells it has, of both kinds.
+    pub(crate) fn cell_count(&self) -> usize {
+        self.cells.len() + self.scenario_cells.len()
+    }
+
+    /// The cells of both kinds that do not agree.
+    pub(crate) fn odd_cells(&self) -> Vec<OddCell<'_>> {
+        let artifacts = self.cells.iter().filter(|cell| !cell.agree).map(|cell| OddCell {
+            subject: &cell.artifact,
+            host: &cell.host,
+            observed: &cell.observed,
+            disagreements: &cell.disagreements,
+        });
+        let scenarios = self.scenario_cells.iter().filter(|cell| !cell.agree).map(|cell| OddCell {
+            subject: &cell.scenario,
+            host: &cell.host,
+            observed: &cell.observed,
+            disagreements: &cell.disagreements,
+        });
+        artifacts.chain(scenarios).collect()
+    }
+
+    /// # Errors
+    /// [`Stop::NotRun`] if nothing could be observed in some cell.
+    pub(crate) fn check_that_all_ran(&self) -> Result<()> {
+        let odd = self.odd_cells();
+        let not_run: Vec<_> = odd.iter().filter(|cell| cell.observed == NOT_RUN).collect();
+        let Some(first) = not_run.first() else { return Ok(()) };
+        Err(Stop::NotRun(format!(
+            "{} cells were {}; `cargo xtask doctor` shows what mends it",
+            not_run.len(),
+            first.disagreements.join("; ")
+        ))
+        .into())
+    }
+
+    /// # Errors
+    /// [`Stop::Disagreement`] if some cell does not agree.
+    pub(crate) fn check_that_all_agree(&self) -> Result<()> {
+        match self.odd_cells().len() {
+            0 => Ok(()),
+            odd => Err(Stop::Disagreement(format!(
+                "{odd} of {} cells disagree; mend the plugin, the server, the verdict or the expectation in lab.toml",
+                self.cell_count()
+            ))
+            .into()),
+        }
+    }
+
+    /// The cell of `scenario` in `host`.
+    pub(crate) fn scenario_cell(&self, host: &str, scenario: &str) -> Option<&ScenarioCell> {
+        self.scenario_cells.iter().find(|cell| cell.host == host && cell.scenario == scenario)
+    }
+
     /// The cell of `artifact` (see [`ArtifactRow::id`]) in `host`.
     pub(crate) fn cell(&self, host: &str, artifact: &str) -> Option<&Cell> {
         self.cells.iter().find(|cell| cell.host == host && cell.artifact == artifact)
@@ -128,6 +226,16 @@ impl Report {
         for artifact in &self.artifacts {
             if !committed.artifacts.contains(artifact) {
                 return Err(stale(&file, format!("artifact {} is another or absent there", artifact.id())));
+            }
+        }
+        for scenario in &self.scenarios {
+            if !committed.scenarios.contains(scenario) {
+                return Err(stale(&file, format!("scenario {} is another or absent there", scenario.name)));
+            }
+        }
+        for cell in &self.scenario_cells {
+            if committed.scenario_cell(&cell.host, &cell.scenario) != Some(cell) {
+                return Err(stale(&file, format!("{} in {} is another there", cell.scenario, cell.host)));
             }
         }
         for cell in &self.cells {
@@ -192,6 +300,43 @@ fn first_difference<'a>(old: &'a str, new: &'a str) -> Option<(usize, &'a str, &
 }
 
 #[cfg(test)]
+impl Report {
+    /// A host, a plugin for it and one for another, and two servers, the second of which crashed.
+    pub(super) fn sample() -> Report {
+        let text = r#"{
+            "pinned": true,
+            "toolchain_digest": "sha256:0",
+            "hosts": [
+                {"name": "trixie-x86_64-gnu", "arch": "x86_64", "libc": "gnu", "libc_version": "2.41", "image_digest": "sha256:1"}
+            ],
+            "artifacts": [
+                {"name": "ip", "kind": "handler", "target": "x86_64-unknown-linux-gnu", "sha256": "2", "glibc_floor": "2.17"},
+                {"name": "ip", "kind": "handler", "target": "aarch64-unknown-linux-gnu", "sha256": "3", "glibc_floor": "2.17"}
+            ],
+            "cells": [
+                {"host": "trixie-x86_64-gnu", "artifact": "x86_64-unknown-linux-gnu/ip", "predicted": "works", "observed": "works",
+                 "expected": "works", "loader": "works", "agree": true, "reasons": []},
+                {"host": "trixie-x86_64-gnu", "artifact": "aarch64-unknown-linux-gnu/ip", "predicted": "refused", "observed": "refused",
+                 "expected": "refused", "loader": "refused", "agree": true,
+                 "reasons": [{"code": "elf.machine", "text": "the plugin is for aarch64, host trixie-x86_64-gnu is x86_64"}]}
+            ],
+            "scenarios": [
+                {"name": "dyn-server-ip", "shows": "it answers through the plugin", "server": "dyn-server", "plugins": ["ip"]},
+                {"name": "static-server-ip", "shows": "its twin does, too", "server": "static-server", "plugins": []}
+            ],
+            "scenario_cells": [
+                {"host": "trixie-x86_64-gnu", "scenario": "dyn-server-ip", "predicted": "works", "observed": "works",
+                 "expected": "works", "agree": true, "stage": "stop", "message": "{}"},
+                {"host": "trixie-x86_64-gnu", "scenario": "static-server-ip", "predicted": "works", "observed": "crashed",
+                 "expected": "works", "agree": false, "stage": "request", "message": "it ended with signal: 11",
+                 "disagreements": ["the server: crashed at stage request (it ended with signal: 11), expected works"]}
+            ]
+        }"#;
+        serde_json::from_str(text).unwrap()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -211,6 +356,7 @@ mod tests {
         report.hosts.truncate(1);
         let host = report.hosts[0].name.clone();
         report.cells.retain(|cell| cell.host == host);
+        report.scenario_cells.retain(|cell| cell.host == host);
         report.check(&repository, false).unwrap();
         report.cells[0].observed = "another outcome".to_owned();
         let error = report.check(&repository, false).unwrap_err();
@@ -219,6 +365,25 @@ mod tests {
         for part in [&host, &report.cells[0].artifact, "matrix.json is stale", "run `cargo xtask matrix`"] {
             assert!(sentence.contains(part), "{part:?} is not in: {sentence}");
         }
+    }
+
+    #[test]
+    fn a_server_that_fails_in_one_host_makes_the_run_red() {
+        let mut report = Report::sample();
+        report.scenario_cells.retain(|cell| cell.agree);
+        report.check_that_all_ran().unwrap();
+        report.check_that_all_agree().unwrap();
+
+        let failed = Report::sample();
+        failed.check_that_all_ran().unwrap();
+        let error = failed.check_that_all_agree().unwrap_err();
+        assert_eq!(Stop::exit_code_of(&error), 1);
+        assert!(error.to_string().starts_with("1 of 4 cells disagree"), "{error}");
+
+        let mut not_run = Report::sample();
+        not_run.scenario_cells[1].observed = NOT_RUN.to_owned();
+        let error = not_run.check_that_all_ran().unwrap_err();
+        assert_eq!(Stop::exit_code_of(&error), 3);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::report::Report;
+use super::report::{Report, ScenarioRow};
 use crate::columns::paragraph;
 
 /// Disagreements that are shown; the report has all of them.
@@ -32,23 +32,57 @@ pub(crate) fn render(report: &Report) -> String {
             cells().filter(|cell| !cell.agree).count(),
         );
     }
-    let odd: Vec<_> = report.cells.iter().filter(|cell| !cell.agree).collect();
+    scenarios(&mut text, report);
+    let odd = report.odd_cells();
     for cell in odd.iter().take(SHOWN) {
-        let _ = writeln!(text, "\n{}", cell.artifact);
+        let _ = writeln!(text, "\n{}", cell.subject);
         paragraph(&mut text, 2, "", &format!("in {}: {}", cell.host, cell.disagreements.join("; ")));
     }
     if odd.len() > SHOWN {
         let _ = writeln!(text, "\n... and {} more", odd.len() - SHOWN);
     }
+    let rows = match report.scenarios.len() {
+        0 => format!("{} artifacts", report.artifacts.len()),
+        count => format!("({} artifacts + {count} servers)", report.artifacts.len()),
+    };
     let _ = writeln!(
         text,
-        "\n{} hosts x {} artifacts; predicted = observed = expected in {} of {} cells.",
+        "\n{} hosts x {rows}; predicted = observed = expected\nin {} of {} cells.",
         report.hosts.len(),
-        report.artifacts.len(),
-        report.cells.len() - odd.len(),
-        report.cells.len()
+        report.cell_count() - odd.len(),
+        report.cell_count()
     );
     text
+}
+
+/// A row for each server that was driven, with the hosts counted in which it did what.
+fn scenarios(text: &mut String, report: &Report) {
+    let mut title = format!(
+        "\n{:<21} {:<10} {:>5} {:>7} {:>8} {:>6} {:>7} {:>4} {:>3}\n",
+        "SERVER", "PLUGINS", "WORKS", "REFUSED", "DECLINED", "FAILED", "CRASHED", "HUNG", "ODD"
+    );
+    for ScenarioRow { name, plugins, .. } in &report.scenarios {
+        let cells = || report.scenario_cells.iter().filter(|cell| cell.scenario == *name);
+        let count = |outcome: &str| cells().filter(|cell| cell.observed == outcome).count();
+        text.push_str(&std::mem::take(&mut title));
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "{name:<21} {:<10} {:>5} {:>7} {:>8} {:>6} {:>7} {:>4} {:>3}",
+            match plugins.as_slice() {
+                [] => "linked".to_owned(),
+                [one] => one.clone(),
+                more => format!("{} files", more.len()),
+            },
+            count("works"),
+            count("refused"),
+            count("declined"),
+            count("failed"),
+            count("crashed"),
+            count("hung"),
+            cells().filter(|cell| !cell.agree).count(),
+        );
+    }
 }
 
 #[cfg(test)]
@@ -56,10 +90,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_server_has_a_row() {
+        insta::assert_snapshot!(render(&Report::sample()), @"
+        HOST                  C LIBRARY  WORKS REFUSED DECLINED FAILED CRASHED HUNG ODD
+        trixie-x86_64-gnu     glibc 2.41     1       1        0      0       0    0   0
+
+        SERVER                PLUGINS    WORKS REFUSED DECLINED FAILED CRASHED HUNG ODD
+        dyn-server-ip         ip             1       0        0      0       0    0   0
+        static-server-ip      linked         0       0        0      0       1    0   1
+
+        static-server-ip
+          in trixie-x86_64-gnu: the server: crashed at stage request (it ended with
+          signal: 11), expected works
+
+        1 hosts x (2 artifacts + 2 servers); predicted = observed = expected
+        in 3 of 4 cells.
+        ");
+    }
+
+    #[test]
     fn the_committed_report_is_summed_up_in_eighty_columns() {
         let json = crate::paths::repository().unwrap().join("bench-results/matrix/matrix.json");
         let mut report: Report = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
-        let cells = report.cells.len();
+        let cells = report.cell_count();
         let odd = &mut report.cells[0];
         odd.agree = false;
         odd.disagreements = vec!["predicted one thing, expected another".to_owned(); 3];

@@ -10,13 +10,23 @@ pub(crate) struct Timings {
     laps: Vec<(&'static str, Duration)>,
     native: Vec<f64>,
     emulated: Vec<f64>,
+    native_scenarios: Vec<f64>,
+    emulated_scenarios: Vec<f64>,
 }
 
 impl Timings {
     /// Starts the clock.
     pub(crate) fn start() -> Timings {
         let now = Instant::now();
-        Timings { started: now, last: now, laps: Vec::new(), native: Vec::new(), emulated: Vec::new() }
+        Timings {
+            started: now,
+            last: now,
+            laps: Vec::new(),
+            native: Vec::new(),
+            emulated: Vec::new(),
+            native_scenarios: Vec::new(),
+            emulated_scenarios: Vec::new(),
+        }
     }
 
     /// Ends the part called `name`.
@@ -30,6 +40,12 @@ impl Timings {
     pub(crate) fn probe(&mut self, emulated: bool, millis: f64) {
         if emulated { &mut self.emulated } else { &mut self.native }.push(millis);
     }
+
+    /// Adds the time of one scenario, sandbox included.
+    pub(crate) fn scenario(&mut self, emulated: bool, time: Duration) {
+        let times = if emulated { &mut self.emulated_scenarios } else { &mut self.native_scenarios };
+        times.push(time.as_secs_f64() * 1e3);
+    }
 }
 
 impl fmt::Display for Timings {
@@ -38,9 +54,14 @@ impl fmt::Display for Timings {
             writeln!(f, "{name:<20} {:>8.1} s", lap.as_secs_f64())?;
         }
         writeln!(f, "{:<20} {:>8.1} s", "all", self.started.elapsed().as_secs_f64())?;
-        for (name, probes) in [("native", &self.native), ("emulated", &self.emulated)] {
-            if let Some(median) = median(probes) {
-                writeln!(f, "a probe, {name:<11} {median:>8.0} ms, median of {}", probes.len())?;
+        for (name, times) in [
+            ("a probe, native", &self.native),
+            ("a probe, emulated", &self.emulated),
+            ("a scenario, native", &self.native_scenarios),
+            ("a scenario, emulated", &self.emulated_scenarios),
+        ] {
+            if let Some(median) = median(times) {
+                writeln!(f, "{name:<20} {median:>8.0} ms, median of {}", times.len())?;
             }
         }
         Ok(())
@@ -65,7 +86,10 @@ mod tests {
             timings.probe(false, millis);
         }
         let text = timings.to_string();
+        timings.scenario(false, Duration::from_millis(70));
+        let text = format!("{text}{timings}");
         assert!(text.contains("20 ms, median of 3"), "{text}");
+        assert!(text.contains("a scenario, native         70 ms, median of 1"), "{text}");
         assert!(!text.contains("emulated"), "{text}");
     }
 }

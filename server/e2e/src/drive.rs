@@ -1,0 +1,111 @@
+//! One scenario from start to stop.
+
+mod requests;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::flags::Scenario;
+use crate::log_line::value;
+use crate::observation::{Observation, Outcome, Stage};
+use crate::plugin_root::PluginRoot;
+use crate::server::{NoLine, Server};
+
+/// How long the system may take to bury a server whose connection has just broken.
+const DYING: Duration = Duration::from_secs(2);
+
+/// The server's code for a plugin that says no by itself.
+const DECLINED: &str = "accept.declined";
+
+/// Drives the server of `scenario`; whatever it does is an observation.
+///
+/// # Errors
+/// If no plugin root can be made, or no client.
+pub(crate) fn drive(scenario: &Scenario) -> Result<Observation, String> {
+    let root = match scenario.plugins.as_slice() {
+        [] => None,
+        plugins => Some(PluginRoot::with(plugins)?),
+    };
+    let client = requests::client(scenario.patience)?;
+    let mut command = Command::new(&scenario.server);
+    if let Some(root) = &root {
+        command.arg("--plugin-root").arg(root.path());
+    }
+    // Nothing but these flags tells it what to do.
+    command.args(["--port", "0"]).env_clear();
+    let mut server = match Server::start(&mut command, scenario.patience) {
+        Ok(server) => server,
+        Err(error) => {
+            let message = format!("cannot start {}: {error}", scenario.server.display());
+            return Ok(Observation::new(Outcome::Failed, Stage::Start, message));
+        }
+    };
+    let files = root.as_ref().map_or(&[][..], |root| &root.files);
+    Ok(go_through(&mut server, files, &client).unwrap_or_else(|ended_early| ended_early))
+}
+
+/// Every stage; an error is the observation of a server that did not come through.
+fn go_through(
+    server: &mut Server,
+    plugins: &[std::path::PathBuf],
+    client: &reqwest::blocking::Client,
+) -> Result<Observation, Observation> {
+    let address = listening(server)?;
+    for plugin in plugins {
+        loaded(server, plugin)?;
+    }
+    let answer = requests::check_all(client, address).map_err(|wrong| broken(server, wrong))?;
+    match server.stop() {
+        Some(status) if status.success() => Ok(Observation::new(Outcome::Works, Stage::Stop, answer)),
+        Some(status) => Err(Observation::ended(Stage::Stop, status, &server.last_words())),
+        None => Err(Observation::new(Outcome::Hung, Stage::Stop, "it does not end after SIGTERM")),
+    }
+}
+
+/// Waits until it listens, and gives the address.
+fn listening(server: &mut Server) -> Result<SocketAddr, Observation> {
+    let line = server
+        .wait_for_line(|line| value(line, "msg") == Some("listening"))
+        .map_err(|why| no_line(server, why, Stage::Listen, "it does not say that it listens"))?;
+    value(&line, "address").and_then(|address| address.parse().ok()).ok_or_else(|| {
+        Observation::new(Outcome::Failed, Stage::Listen, "it does not say on which address it listens")
+    })
+}
+
+/// Waits until it says of `plugin` that it was loaded from that file, or that it was not.
+fn loaded(server: &mut Server, plugin: &Path) -> Result<(), Observation> {
+    let line = server
+        .wait_for_line(|line| {
+            let about = value(line, "path").is_some_and(|path| Path::new(path) == plugin);
+            about && matches!(value(line, "msg"), Some("loaded" | "plugin refused"))
+        })
+        .map_err(|why| no_line(server, why, Stage::Load, "it says nothing of the plugin"))?;
+    if value(&line, "msg") == Some("loaded") {
+        return Ok(());
+    }
+    let reason = value(&line, "reason").unwrap_or("it does not say why");
+    let code = value(&line, "code");
+    let outcome = if code == Some(DECLINED) { Outcome::Declined } else { Outcome::Refused };
+    Err(Observation { code: code.map(str::to_owned), ..Observation::new(outcome, Stage::Load, reason) })
+}
+
+fn no_line(server: &mut Server, why: NoLine, stage: Stage, what: &str) -> Observation {
+    match why {
+        NoLine::Ended(Some(status)) => Observation::ended(stage, status, &server.last_words()),
+        NoLine::Ended(None) | NoLine::Late => Observation::new(Outcome::Hung, stage, what),
+    }
+}
+
+/// What a wrong answer means: a crash breaks connections, too.
+fn broken(server: &mut Server, wrong: requests::Wrong) -> Observation {
+    match wrong {
+        requests::Wrong::Answer(message) => Observation::new(Outcome::Failed, Stage::Request, message),
+        requests::Wrong::Late(message) => Observation::new(Outcome::Hung, Stage::Request, message),
+        requests::Wrong::Connection(message) => match server.ends_within(DYING) {
+            Some(status) => Observation::ended(Stage::Request, status, &server.last_words()),
+            None => Observation::new(Outcome::Failed, Stage::Request, message),
+        },
+    }
+}

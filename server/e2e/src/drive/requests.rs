@@ -1,0 +1,133 @@
+//! What is asked of the server, and what it should answer.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use reqwest::Method;
+use reqwest::blocking::Client;
+use reqwest::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
+
+/// The route of the handler `ip`.
+const ROUTE: &str = "/ip";
+/// A route of nobody.
+const NOWHERE: &str = "/no/such/route";
+
+/// What is wrong with an answer.
+#[derive(Debug)]
+pub(crate) enum Wrong {
+    /// It is another than it should be.
+    Answer(String),
+    /// It did not come in time.
+    Late(String),
+    /// There was none: the connection broke, or there was no HTTP on it.
+    Connection(String),
+}
+
+/// An answer, as far as it is looked at.
+struct Answer {
+    status: u16,
+    headers: reqwest::header::HeaderMap,
+    body: String,
+}
+
+/// A client that waits no longer than `patience` for an answer and heeds no proxy.
+pub(crate) fn client(patience: Duration) -> Result<Client, String> {
+    Client::builder()
+        .no_proxy()
+        .timeout(patience)
+        .build()
+        .map_err(|error| format!("cannot make a client: {error}"))
+}
+
+/// Asks all there is to ask. Gives what `GET` of the route was answered.
+pub(crate) fn check_all(client: &Client, address: SocketAddr) -> Result<String, Wrong> {
+    let ask = |method: Method, path: &str| send(client, method, address, path);
+    let get = ask(Method::GET, ROUTE)?;
+    get.has("GET /ip", 200)?;
+    get.has_header("GET /ip", CONTENT_TYPE, "application/json")?;
+    names_the_caller(&get.body, address)?;
+
+    let head = ask(Method::HEAD, ROUTE)?;
+    head.has("HEAD /ip", 200)?;
+    head.has_header("HEAD /ip", CONTENT_LENGTH, &get.body.len().to_string())?;
+
+    ask(Method::GET, NOWHERE)?.has("GET of a route of nobody", 404)?;
+
+    let post = ask(Method::POST, ROUTE)?;
+    post.has("POST /ip", 405)?;
+    let allowed: BTreeSet<&str> = post.header(ALLOW).split(',').map(str::trim).collect();
+    if allowed != BTreeSet::from(["GET", "HEAD"]) {
+        return Err(Wrong::Answer(format!("POST /ip: Allow is {allowed:?}, should be GET and HEAD")));
+    }
+    Ok(get.body)
+}
+
+fn send(client: &Client, method: Method, address: SocketAddr, path: &str) -> Result<Answer, Wrong> {
+    let what = format!("{method} {path}");
+    let failed = |error: reqwest::Error| {
+        let message = format!("{what}: {}", chain(&error));
+        if error.is_timeout() { Wrong::Late(message) } else { Wrong::Connection(message) }
+    };
+    let response =
+        client.request(method.clone(), format!("http://{address}{path}")).send().map_err(failed)?;
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    Ok(Answer { status, headers, body: response.text().map_err(failed)? })
+}
+
+/// The caller is on this machine, and so has the server's own address.
+fn names_the_caller(body: &str, server: SocketAddr) -> Result<(), Wrong> {
+    let json: serde_json::Value = serde_json::from_str(body)
+        .map_err(|error| Wrong::Answer(format!("GET /ip: {body:?} is not JSON: {error}")))?;
+    if json != serde_json::json!({ "ip": server.ip().to_string() }) {
+        return Err(Wrong::Answer(format!("GET /ip: {body:?} does not name the caller, {}", server.ip())));
+    }
+    Ok(())
+}
+
+impl Answer {
+    fn has(&self, what: &str, status: u16) -> Result<(), Wrong> {
+        if self.status == status {
+            return Ok(());
+        }
+        Err(Wrong::Answer(format!("{what}: status {}, should be {status}", self.status)))
+    }
+
+    fn has_header(&self, what: &str, name: HeaderName, value: &str) -> Result<(), Wrong> {
+        let found = self.header(name.clone());
+        if found == value {
+            return Ok(());
+        }
+        Err(Wrong::Answer(format!("{what}: {name} is {found:?}, should be {value:?}")))
+    }
+
+    /// Its first value; empty if it has none.
+    fn header(&self, name: HeaderName) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+}
+
+/// An error with its causes, without the address, whose port is another in each run.
+fn chain(error: &reqwest::Error) -> String {
+    let mut text = String::from("no answer");
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_caller_is_named_by_address() {
+        let server = SocketAddr::from(([127, 0, 0, 1], 80));
+        assert!(names_the_caller(r#"{"ip": "127.0.0.1"}"#, server).is_ok());
+        for wrong in [r#"{"ip": "10.0.0.1"}"#, r#"{"ip": "127.0.0.1", "port": 1}"#, "127.0.0.1", ""] {
+            assert!(matches!(names_the_caller(wrong, server), Err(Wrong::Answer(_))), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The server's process: its log, and its end.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::log_line::{value, without_time};
+
+/// Between two looks at a process that has closed its log and should be about to end.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
+
+/// A server that was started; killed when dropped.
+pub(crate) struct Server {
+    child: Child,
+    new_lines: Receiver<String>,
+    log: Vec<String>,
+    patience: Duration,
+}
+
+/// Why no line came that was waited for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum NoLine {
+    /// The log is closed, or the server has ended.
+    Ended(Option<ExitStatus>),
+    /// Time is up.
+    Late,
+}
+
+impl Server {
+    /// Starts `command`, whose standard error is the log.
+    pub(crate) fn start(command: &mut Command, patience: Duration) -> std::io::Result<Self> {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        let (sender, new_lines) = channel();
+        if let Some(log) = child.stderr.take() {
+            // Ends with the log; nobody waits for it.
+            thread::spawn(move || {
+                for line in BufReader::new(log).split(b'\n').map_while(Result::ok) {
+                    if sender.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        Ok(Self { child, new_lines, log: Vec::new(), patience })
+    }
+
+    /// The first line of the log, new or old, that `wanted` takes.
+    pub(crate) fn wait_for_line(&mut self, wanted: impl Fn(&str) -> bool) -> Result<String, NoLine> {
+        let deadline = Instant::now() + self.patience;
+        let mut looked_at = 0;
+        loop {
+            while let Some(line) = self.log.get(looked_at) {
+                if wanted(line) {
+                    return Ok(line.clone());
+                }
+                looked_at += 1;
+            }
+            match self.new_lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => self.log.push(line),
+                Err(RecvTimeoutError::Disconnected) => return Err(NoLine::Ended(self.wait_until(deadline))),
+                Err(RecvTimeoutError::Timeout) => return Err(NoLine::Late),
+            }
+        }
+    }
+
+    /// Its status, if it has ended or ends within `time`.
+    pub(crate) fn ends_within(&mut self, time: Duration) -> Option<ExitStatus> {
+        self.wait_until(Instant::now() + time)
+    }
+
+    /// Tells it to stop, and waits for its end.
+    pub(crate) fn stop(&mut self) -> Option<ExitStatus> {
+        // It cannot be gone for good: its status has not been fetched yet, or there is nobody to tell.
+        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+        self.ends_within(self.patience)
+    }
+
+    /// The last line of the log, which tells most about an end; the first error, if there is one.
+    pub(crate) fn last_words(&mut self) -> String {
+        self.log.extend(self.new_lines.try_iter());
+        let first_error = self.log.iter().find(|line| value(line, "level") == Some("error"));
+        without_time(first_error.or(self.log.last()).map_or("", String::as_str)).to_owned()
+    }
+
+    fn wait_until(&mut self, deadline: Instant) -> Option<ExitStatus> {
+        loop {
+            let status = self.child.try_wait().ok().flatten();
+            if status.is_some() || Instant::now() >= deadline {
+                return status;
+            }
+            thread::sleep(BETWEEN_LOOKS);
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

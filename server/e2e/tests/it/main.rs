@@ -1,0 +1,161 @@
+//! The program from the outside: real servers with good and bad plugins, and what it says of them.
+
+mod lab;
+
+use crate::lab::{Lab, e2e, observe, observe_server};
+
+/// Seconds for servers that should come through: far more than a busy machine needs.
+const PATIENT: u32 = 60;
+
+#[test]
+fn a_server_that_answers_through_the_plugin_works() {
+    let lab = Lab::new();
+    let seen = observe(PATIENT, &[lab.ip()]);
+    assert_eq!((seen["outcome"].as_str(), seen["stage"].as_str()), (Some("works"), Some("stop")), "{seen}");
+    assert_eq!(seen["message"], r#"{"ip": "127.0.0.1"}"#);
+    assert!(seen["code"].is_null() && seen["signal"].is_null(), "{seen}");
+}
+
+#[test]
+fn whatever_goes_wrong_is_told_with_its_stage() {
+    struct Case {
+        plugin: std::path::PathBuf,
+        patience: u32,
+        outcome: &'static str,
+        stage: &'static str,
+        says: &'static str,
+    }
+    let lab = Lab::new();
+    let answers = |extra: &[&str]| {
+        let ip = [r#"ROUTE="/ip""#, r#"ANSWER="{\"ip\": \"127.0.0.1\"}""#];
+        lab.handler(&[&ip[..], extra].concat())
+    };
+    let json = "response->add_header(response->context, dynlab_text(\"content-type\"), dynlab_bytes(\"application/json\", 16));";
+    let deaf =
+        format!("WORK={json} extern void (*signal(int, void (*)(int)))(int); signal(15, (void (*)(int))1);");
+    let cases = [
+        Case {
+            plugin: lab.truncated_ip(),
+            patience: PATIENT,
+            outcome: "refused",
+            stage: "load",
+            says: "truncated",
+        },
+        Case {
+            plugin: lab.handler(&["ACCEPT=(void)host; return DYNLAB_STATUS_DECLINED;"]),
+            patience: PATIENT,
+            outcome: "declined",
+            stage: "load",
+            says: "",
+        },
+        Case {
+            plugin: lab.fixture("abort-in-init"),
+            patience: PATIENT,
+            outcome: "refused",
+            stage: "load",
+            says: "crashes when it is loaded",
+        },
+        Case {
+            plugin: lab.handler(&[r#"ROUTE="/elsewhere""#]),
+            patience: PATIENT,
+            outcome: "failed",
+            stage: "request",
+            says: "GET /ip: status 404, should be 200",
+        },
+        Case {
+            plugin: answers(&[]),
+            patience: PATIENT,
+            outcome: "failed",
+            stage: "request",
+            says: "GET /ip: content-type is \"\", should be \"application/json\"",
+        },
+        Case {
+            plugin: answers(&["WORK=extern void abort(void); abort();"]),
+            patience: PATIENT,
+            outcome: "crashed",
+            stage: "request",
+            says: "signal: 6",
+        },
+        Case {
+            plugin: answers(&["WORK=extern unsigned sleep(unsigned); sleep(60);"]),
+            patience: 1,
+            outcome: "hung",
+            stage: "request",
+            says: "GET /ip: no answer",
+        },
+        Case {
+            plugin: answers(&[&deaf]),
+            patience: 1,
+            outcome: "hung",
+            stage: "stop",
+            says: "it does not end after SIGTERM",
+        },
+    ];
+    for Case { plugin, patience, outcome, stage, says } in cases {
+        let seen = observe(patience, &[plugin]);
+        assert_eq!(
+            (seen["outcome"].as_str(), seen["stage"].as_str()),
+            (Some(outcome), Some(stage)),
+            "{seen}"
+        );
+        assert!(seen["message"].as_str().unwrap().contains(says), "{says:?} is not in {seen}");
+    }
+}
+
+#[test]
+fn whatever_a_server_does_is_told_before_it_serves() {
+    let lab = Lab::new();
+    let cases = [
+        ("kill -ABRT $$", PATIENT, "crashed", "listen", "signal: 6"),
+        (
+            "echo level=error msg=no >&2; exit 3",
+            PATIENT,
+            "failed",
+            "listen",
+            "exit status: 3: level=error msg=no",
+        ),
+        ("exec /bin/sleep 60", 1, "hung", "listen", "it does not say that it listens"),
+        ("echo msg=listening >&2; exec /bin/sleep 60", 1, "failed", "listen", "on which address"),
+        (
+            "echo msg=listening address=127.0.0.1:1 >&2; exec /bin/sleep 60",
+            1,
+            "failed",
+            "request",
+            "no answer",
+        ),
+    ];
+    for (script, patience, outcome, stage, says) in cases {
+        let seen = observe_server(&lab.script(script), patience, &[]);
+        assert_eq!(
+            (seen["outcome"].as_str(), seen["stage"].as_str()),
+            (Some(outcome), Some(stage)),
+            "{seen}"
+        );
+        assert!(seen["message"].as_str().unwrap().contains(says), "{says:?} is not in {seen}");
+    }
+}
+
+#[test]
+fn a_server_that_cannot_start_or_does_not_exist_failed() {
+    let seen = observe(PATIENT, &[]);
+    assert_eq!(
+        (seen["outcome"].as_str(), seen["stage"].as_str()),
+        (Some("failed"), Some("listen")),
+        "{seen}"
+    );
+    assert!(seen["message"].as_str().unwrap().contains("--plugin-root"), "{seen}");
+
+    let output = e2e().args(["--server", "/no/such/server"]).output().unwrap();
+    assert!(output.status.success());
+    let seen: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((seen["outcome"].as_str(), seen["stage"].as_str()), (Some("failed"), Some("start")), "{seen}");
+}
+
+#[test]
+fn what_keeps_the_program_itself_from_working_is_no_observation() {
+    for flags in [&["--dance"][..], &["--server", "s", "--plugin", "handlers=/no/such/plugin.so"]] {
+        let output = e2e().args(flags).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{flags:?}");
+        assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{flags:?}");
+    }
+}

@@ -1,0 +1,86 @@
+//! A server that is started inside every host image and driven by a client there.
+
+use anyhow::{Result, bail};
+use serde::Deserialize;
+
+use super::artifact::Artifact;
+use super::expect::{Expectation, Meeting, Outcome, Special};
+use super::platform::Host;
+use super::{Lab, Program};
+
+/// What the server is started with, and what should come of it. All of it is of the host's own target.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Scenario {
+    /// Unique.
+    pub(crate) name: String,
+    /// What it shows where it works.
+    pub(crate) shows: String,
+    /// The program that starts the server, asks it, and says what happened.
+    pub(crate) client: String,
+    /// The program that is started.
+    pub(crate) server: String,
+    /// Artifacts in its plugin root. None: it is given no plugin root.
+    #[serde(default)]
+    pub(crate) plugins: Vec<String>,
+    /// What is expected in every host. Default: works.
+    #[serde(default = "Expectation::works")]
+    expect: Expectation,
+    /// Hosts that expect something else; the first that covers a host wins.
+    #[serde(default)]
+    on: Vec<Special>,
+}
+
+impl Scenario {
+    /// What is expected in `host`.
+    pub(crate) fn expectation(&self, host: &Host) -> &Expectation {
+        let special = self.on.iter().find(|special| special.covers(Meeting::Home, &host.name));
+        special.map_or(&self.expect, |special| &special.expect)
+    }
+
+    /// Whether all that it names is in `lab`.
+    pub(super) fn check(&self, lab: &Lab) -> Result<()> {
+        let name = &self.name;
+        for program in [&self.server, &self.client] {
+            if !lab.programs.iter().any(|Program { name, .. }| name == program) {
+                bail!("scenario {name:?} starts {program:?}, which is no [[program]]; add it");
+            }
+        }
+        for plugin in &self.plugins {
+            let Some(artifact) = lab.artifacts.iter().find(|artifact| artifact.name == *plugin) else {
+                bail!("scenario {name:?} has plugin {plugin:?}, which is no [[artifact]]; add it");
+            };
+            if plugin_folder(artifact).is_none() {
+                bail!(
+                    "scenario {name:?} has plugin {plugin:?}, a {}; a server has handlers and middlewares",
+                    artifact.kind
+                );
+            }
+            if let Some(target) = lab.targets.iter().find(|target| !artifact.is_built_for(target)) {
+                bail!("scenario {name:?} has plugin {plugin:?}, which is not built for {}", target.triple);
+            }
+        }
+        for special in &self.on {
+            if !lab.hosts.iter().any(|host| special.covers(Meeting::Home, &host.name)) {
+                bail!("scenario {name:?} expects something of {:?}, which is no host's name", special.hosts);
+            }
+        }
+        for expect in self.on.iter().map(|special| &special.expect).chain([&self.expect]) {
+            if expect.by_the_host() == Outcome::Refused && expect.alone != Outcome::Refused {
+                bail!(
+                    "scenario {name:?} expects what a loader does alone; a server loads nothing that it refuses"
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where in a plugin root it belongs, if it does.
+pub(crate) fn plugin_folder(artifact: &Artifact) -> Option<&'static str> {
+    match artifact.kind.as_str() {
+        "handler" => Some("handlers"),
+        "middleware" => Some("middlewares"),
+        _ => None,
+    }
+}

@@ -1,0 +1,178 @@
+//! One scenario in one host: what was predicted of its plugins, what the server did, and what `lab.toml` expects.
+
+use plugin_compat::Verdict;
+use serde::{Deserialize, Serialize};
+
+use super::cell::NOT_RUN;
+use crate::lab::{Expectation, Outcome};
+
+/// What the client saw of the server inside the host image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Driven {
+    /// How it ended.
+    pub(crate) outcome: Outcome,
+    /// How far it came: start, listen, load, request or stop.
+    pub(crate) stage: String,
+    /// The server's code for why it refused a plugin.
+    pub(crate) code: Option<String>,
+    /// What it answered, or why it did not.
+    pub(crate) message: String,
+}
+
+/// A scenario's cell of the report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ScenarioCell {
+    /// The name of the host image.
+    pub(crate) host: String,
+    /// The name of the scenario.
+    pub(crate) scenario: String,
+    /// `works` if every plugin's bytes say so, outside the image; else the code for which the first of them is refused.
+    pub(crate) predicted: String,
+    /// What the server did inside the image: `works`, `refused`, `declined`, `failed`, `crashed` or `hung`;
+    /// `not run` where nothing could be observed.
+    pub(crate) observed: String,
+    /// What `lab.toml` says it does.
+    pub(crate) expected: String,
+    /// Whether prediction, observation and expectation fit together.
+    pub(crate) agree: bool,
+    /// How far it came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) stage: Option<String>,
+    /// What it answered, or why it did not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) message: Option<String>,
+    /// What does not fit, where `agree` is false.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(crate) disagreements: Vec<String>,
+}
+
+/// Compares the three, or says why nothing could be observed.
+pub(crate) fn compare(
+    host: &str,
+    scenario: &str,
+    plugins: &[&Verdict],
+    observed: Result<&Driven, &str>,
+    expected: &Expectation,
+) -> ScenarioCell {
+    let refusal = plugins.iter().find_map(|verdict| verdict.reasons.first());
+    let predicted = refusal.map_or_else(|| "works".to_owned(), |reason| reason.code.to_string());
+    let disagreements = match observed {
+        Ok(driven) => disagreements(&predicted, driven, expected),
+        Err(why) => vec![format!("not run, because {why}")],
+    };
+    ScenarioCell {
+        host: host.to_owned(),
+        scenario: scenario.to_owned(),
+        predicted,
+        observed: observed.map_or_else(|_| NOT_RUN.to_owned(), |driven| driven.outcome.to_string()),
+        expected: expected.by_the_host().to_string(),
+        agree: disagreements.is_empty(),
+        stage: observed.ok().map(|driven| driven.stage.clone()),
+        message: observed.ok().map(|driven| driven.message.clone()),
+        disagreements,
+    }
+}
+
+fn disagreements(predicted: &str, driven: &Driven, expected: &Expectation) -> Vec<String> {
+    let mut found = Vec::new();
+    let foreseen = expected.predicted.in_a_word();
+    if predicted != foreseen {
+        found.push(format!("its plugins: predicted {predicted}, expected {foreseen}"));
+    }
+    if driven.outcome != expected.by_the_host() {
+        found.push(format!(
+            "the server: {} at stage {} ({}), expected {}",
+            driven.outcome,
+            driven.stage,
+            driven.message,
+            expected.by_the_host()
+        ));
+    }
+    if let (Outcome::Refused, Some(code)) = (driven.outcome, &driven.code)
+        && code != predicted
+    {
+        found.push(format!("the server refused a plugin for {code}, predicted {predicted}"));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use plugin_compat::{Code, Reason};
+
+    use super::*;
+
+    fn driven(outcome: Outcome, code: Option<&str>) -> Driven {
+        let (stage, message) = ("request".to_owned(), "GET /ip: no answer".to_owned());
+        Driven { outcome, stage, code: code.map(str::to_owned), message }
+    }
+
+    #[test]
+    fn a_server_that_does_not_do_what_is_expected_makes_the_row_disagree() {
+        use Outcome::{Crashed, Failed, Hung, Refused, Works};
+        let (works, crash) = (Expectation::works(), Expectation { alone: Crashed, ..Expectation::works() });
+        let major = Expectation::refused("abi.major");
+        let cases = [
+            ("works", driven(Works, None), &works, vec![]),
+            ("works", driven(Crashed, None), &crash, vec![]),
+            ("abi.major", driven(Refused, Some("abi.major")), &major, vec![]),
+            (
+                "works",
+                driven(Failed, None),
+                &works,
+                vec!["the server: failed at stage request (GET /ip: no answer), expected works"],
+            ),
+            (
+                "works",
+                driven(Crashed, None),
+                &works,
+                vec!["the server: crashed at stage request (GET /ip: no answer), expected works"],
+            ),
+            (
+                "works",
+                driven(Hung, None),
+                &works,
+                vec!["the server: hung at stage request (GET /ip: no answer), expected works"],
+            ),
+            (
+                "works",
+                driven(Works, None),
+                &crash,
+                vec!["the server: works at stage request (GET /ip: no answer), expected crashed"],
+            ),
+            (
+                "abi.major",
+                driven(Works, None),
+                &works,
+                vec!["its plugins: predicted abi.major, expected works"],
+            ),
+            (
+                "abi.major",
+                driven(Refused, Some("abi.minor")),
+                &major,
+                vec!["the server refused a plugin for abi.minor, predicted abi.major"],
+            ),
+        ];
+        for (predicted, driven, expected, found) in cases {
+            assert_eq!(disagreements(predicted, &driven, expected), found, "{predicted} {driven:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_refused_plugin_is_what_is_predicted() {
+        let good = Verdict::of(Vec::new());
+        let bad = Verdict::of(vec![Reason::new(Code::AbiMajor, "too new")]);
+        let seen = driven(Outcome::Works, None);
+        let compare = |plugins: &[&Verdict]| compare("host", "s", plugins, Ok(&seen), &Expectation::works());
+        assert_eq!((compare(&[]).predicted.as_str(), compare(&[&good]).agree), ("works", true));
+        let cell = compare(&[&good, &bad]);
+        assert_eq!((cell.predicted.as_str(), cell.agree), ("abi.major", false));
+    }
+
+    #[test]
+    fn a_cell_that_was_not_run_never_agrees_and_says_why() {
+        let cell = compare("host", "s", &[], Err("there is no binfmt_misc"), &Expectation::works());
+        assert_eq!((cell.observed.as_str(), cell.agree), (NOT_RUN, false));
+        assert_eq!(cell.disagreements, ["not run, because there is no binfmt_misc"]);
+    }
+}

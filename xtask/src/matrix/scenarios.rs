@@ -1,0 +1,94 @@
+//! The part of a run that drives servers.
+
+use std::sync::Mutex;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use super::drive::{Cast, DistFile, drive};
+use super::memory::Memory;
+use super::predict::Predictions;
+use super::scenario_cell::{self, Driven, ScenarioCell};
+use super::timings::Timings;
+use super::{Plugin, Run};
+use crate::engine;
+use crate::image::Image;
+use crate::lab::{Host, Meeting, Scenario, plugin_folder};
+
+impl Run<'_> {
+    pub(super) fn drive_all(
+        &self,
+        host: &Host,
+        image: &Image,
+        predictions: &Predictions,
+        bar: &indicatif::ProgressBar,
+        timings: &Mutex<&mut Timings>,
+    ) -> Result<Vec<Driven>> {
+        let emulated = !engine::is_native(host.arch);
+        let place = Cast::place(self.engine, image, emulated);
+        let mut memory = Memory::<Driven>::recall(&self.ground.cache, &place);
+        let mut seen = Vec::new();
+        for scenario in self.scenarios_in(host) {
+            let cast = self.cast(scenario, host, image)?;
+            let driven = match memory.of(&cast.key()) {
+                Some(driven) => driven.clone(),
+                None => {
+                    let started = Instant::now();
+                    let driven = drive(self.engine, &cast, &self.dist())
+                        .with_context(|| format!("scenario {} in {}", scenario.name, host.name))?;
+                    if let Ok(mut timings) = timings.lock() {
+                        timings.scenario(emulated, started.elapsed());
+                    }
+                    if self.compare_scenario(host, scenario, predictions, Ok(&driven)).agree {
+                        memory.keep(cast.key(), &driven);
+                        memory.save()?;
+                    }
+                    driven
+                }
+            };
+            bar.inc(1);
+            seen.push(driven);
+        }
+        Ok(seen)
+    }
+
+    /// The scenarios that are driven in `host`: they are of its own target, which must be one of those that were asked for.
+    pub(super) fn scenarios_in(&self, host: &Host) -> Vec<&Scenario> {
+        let wanted = self.targets.iter().any(|target| host.meets(target) == Meeting::Home);
+        self.lab.scenarios.iter().filter(|_| wanted).collect()
+    }
+
+    fn cast<'b>(&'b self, scenario: &Scenario, host: &Host, image: &'b Image) -> Result<Cast<'b>> {
+        let file = |name: &str| -> Result<DistFile<'b>> {
+            let (dist, built) = self.program_of(host, name)?;
+            Ok(DistFile { path: format!("{}/{}", dist.manifest.target, built.file), sha256: &built.sha256 })
+        };
+        let plugins = scenario
+            .plugins
+            .iter()
+            .map(|name| {
+                let artifact = self.lab.artifacts.iter().find(|artifact| artifact.name == *name);
+                let folder = artifact.and_then(plugin_folder);
+                Ok((folder.with_context(|| format!("no server has {name:?} as a plugin"))?, file(name)?))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Cast { image, client: file(&scenario.client)?, server: file(&scenario.server)?, plugins })
+    }
+
+    pub(super) fn compare_scenario(
+        &self,
+        host: &Host,
+        scenario: &Scenario,
+        predictions: &Predictions,
+        observed: Result<&Driven, &str>,
+    ) -> ScenarioCell {
+        let plugins: Vec<_> = (0..self.subjects.len())
+            .filter(|&at| {
+                let Plugin { artifact, target, .. } = &self.subjects[at];
+                host.meets(target) == Meeting::Home && scenario.plugins.contains(&artifact.name)
+            })
+            .map(|at| predictions.verdict(&host.name, at))
+            .collect();
+        scenario_cell::compare(&host.name, &scenario.name, &plugins, observed, scenario.expectation(host))
+    }
+}

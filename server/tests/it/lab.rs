@@ -80,6 +80,24 @@ impl Lab {
         self
     }
 
+    /// A handler of this repository in Rust.
+    pub(crate) fn our_handler(self, name: &str) -> Self {
+        self.ours(name, "handler")
+    }
+
+    /// A middleware of this repository in Rust.
+    pub(crate) fn our_middleware(self, name: &str) -> Self {
+        self.ours(name, "middleware")
+    }
+
+    fn ours(self, name: &str, kind: &str) -> Self {
+        let package = format!("{name}-{kind}");
+        let file = self.root().join(format!("{kind}s/{name}.so"));
+        fs::copy(built(&package, &format!("lib{}.so", package.replace('-', "_"))), &file).unwrap();
+        set_mode(&file, 0o644);
+        self
+    }
+
     /// The handler that shows its settings.
     pub(crate) fn mirror(self, macros: &[&str]) -> Self {
         self.compile("mirror.so", "server/tests/it/plugins_c/mirror.c", macros)
@@ -162,11 +180,11 @@ fn ip_handler() -> PathBuf {
 }
 
 /// A plugin of this workspace in Rust, built once for all tests.
-fn built(package: &'static str, library: &str) -> PathBuf {
-    static BUILT: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
+fn built(package: &str, library: &str) -> PathBuf {
+    static BUILT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugins");
     let mut built = BUILT.lock().unwrap();
-    if built.insert(package) {
+    if built.insert(package.to_owned()) {
         let mut command = Command::new(env!("CARGO"));
         command
             .current_dir(repository())

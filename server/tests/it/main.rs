@@ -10,6 +10,7 @@ mod ctl;
 mod http;
 mod lab;
 mod limits;
+mod our_middlewares;
 mod plugins;
 mod readme;
 mod sockets;

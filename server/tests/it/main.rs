@@ -16,3 +16,4 @@ mod readme;
 mod sockets;
 mod starting;
 mod stopping;
+mod unit;

@@ -1,12 +1,16 @@
 //! Whoever is at the other end of a connection, and what becomes of each of their requests.
 
+use std::convert::Infallible;
+use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use http_body_util::Full;
 use hyper::body::{Body, Bytes, Incoming};
-use hyper::header::{CONNECTION, HeaderValue};
+use hyper::header::{CONNECTION, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 
@@ -25,59 +29,109 @@ pub(super) struct Caller {
     terms: Rc<Terms>,
 }
 
+/// An answer, here already or on its way. Never an error: what goes wrong has a status.
+///
+/// Most requests have no body and are answered where they are read. They come without a state machine that could wait, which hyper would
+/// move about in memory.
+pub(super) enum Answer {
+    Here(Option<Response<Full<Bytes>>>),
+    Awaited(Pin<Box<dyn Future<Output = Response<Full<Bytes>>>>>),
+}
+
+impl Future for Answer {
+    type Output = Result<Response<Full<Bytes>>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut *self {
+            // Like every future it is not asked again once it has answered.
+            Self::Here(response) => Poll::Ready(Ok(response.take().unwrap_or_default())),
+            Self::Awaited(response) => response.as_mut().poll(context).map(Ok),
+        }
+    }
+}
+
 impl Caller {
     pub(super) fn new(peer: SocketAddr, progress: Rc<Progress>, terms: Rc<Terms>) -> Self {
         Self { peer, progress, terms }
     }
 
-    /// The answer to one request. Never an error: each has a status of its own.
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    /// The answer to one request.
+    pub(super) fn answer(self: &Rc<Self>, request: Request<Incoming>) -> Answer {
         self.progress.request_begins();
+        let begin = self.terms.access_log.as_ref().map(|_| Instant::now());
         let (head, body) = request.into_parts();
         let client = self.terms.service.client(self.peer, &head.headers);
-        let asked = self.terms.access_log.as_deref().map(|log| (log, Asked::of(&head), Instant::now()));
-        let head_only = head.method == Method::HEAD;
+        let screened = screen(&head);
+        if screened != Screened::Pass || !body.is_end_stream() || self.terms.service.may_block(&head) {
+            let caller = Rc::clone(self);
+            let answer = async move { caller.answer_later(client, head, body, screened, begin).await };
+            return Answer::Awaited(Box::pin(answer));
+        }
+        let mut request = Arrived { client, head, body: Bytes::new() };
+        let answer = self.terms.service.respond(&request);
+        // The request has been answered, so its memory may serve the response.
+        let mut headers = std::mem::take(&mut request.head.headers);
+        headers.clear();
+        let asked = Asked::of(&request.head.method, &request.head.uri, request.head.version);
+        Answer::Here(Some(self.finish(client, &asked, begin, answer, false, headers)))
+    }
 
-        let (answer, last) = self.decide(client, head, body).await;
-        let mut response = response::to_http(answer, head_only);
+    /// The answer to a request for which something has to be waited, or which is not understood.
+    async fn answer_later(
+        &self,
+        client: SocketAddr,
+        head: Parts,
+        body: Incoming,
+        screened: Screened,
+        begin: Option<Instant>,
+    ) -> Response<Full<Bytes>> {
+        let (method, uri, version) = (head.method.clone(), head.uri.clone(), head.version);
+        let (answer, last) = match screened {
+            Screened::Pass => match self.terms.service.read_body(&head, body).await {
+                Ok(WholeBody { bytes, ends_connection }) => {
+                    let request = Arrived { client, head, body: bytes };
+                    (self.terms.service.respond_where_it_may_block(request).await, ends_connection)
+                }
+                Err(status) => {
+                    self.progress.body_left_unread();
+                    (refusal(status.as_u16()), true)
+                }
+            },
+            Screened::Answered(status) => {
+                // The body of a request that is not understood is not looked at.
+                if !body.is_end_stream() {
+                    self.progress.body_left_unread();
+                }
+                (refusal(status.as_u16()), true)
+            }
+        };
+        let asked = Asked::of(&method, &uri, version);
+        self.finish(client, &asked, begin, answer, last, HeaderMap::new())
+    }
+
+    /// Turns the plugins' answer into the one that is sent, counts it and logs it. No other request follows on this connection if
+    /// it is the `last`.
+    fn finish(
+        &self,
+        client: SocketAddr,
+        asked: &Asked<'_>,
+        begin: Option<Instant>,
+        answer: plugin_host::Response,
+        last: bool,
+        headers: HeaderMap,
+    ) -> Response<Full<Bytes>> {
+        let mut response = response::to_http(answer, *asked.method == Method::HEAD, headers);
         if last || self.terms.stop.is_told() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-
         let (status, bytes) = (response.status(), response.body().size_hint().lower());
         self.terms.service.stats().answered(status.as_u16(), bytes);
-        if let Some((log, asked, begin)) = asked {
-            log.record(&Entry {
-                client: client.ip(),
-                asked: Some(asked),
-                status,
-                bytes,
-                duration: begin.elapsed(),
-            });
+        if let (Some(log), Some(begin)) = (&self.terms.access_log, begin) {
+            let duration = begin.elapsed();
+            log.record(&Entry { client: client.ip(), asked: Some(asked), status, bytes, duration });
         }
         self.progress.answered();
         response
-    }
-
-    /// The answer, and whether no other request may follow on this connection.
-    async fn decide(&self, client: SocketAddr, head: Parts, body: Incoming) -> (plugin_host::Response, bool) {
-        if let Screened::Answered(status) = screen(&head) {
-            // The body of a request that is not understood is not looked at.
-            if !body.is_end_stream() {
-                self.progress.body_left_unread();
-            }
-            return (refusal(status.as_u16()), true);
-        }
-        match self.terms.service.read_body(&head, body).await {
-            Ok(WholeBody { bytes, ends_connection }) => {
-                let request = Arrived { client, head, body: bytes };
-                (self.terms.service.respond(request).await, ends_connection)
-            }
-            Err(status) => {
-                self.progress.body_left_unread();
-                (refusal(status.as_u16()), true)
-            }
-        }
     }
 
     /// Counts and logs what hyper refused by itself, since such a request never comes to [`Self::answer`].

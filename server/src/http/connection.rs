@@ -73,12 +73,9 @@ fn speak_http(
     caller: &Rc<Caller>,
     progress: &Rc<Progress>,
     terms: &Terms,
-) -> Pin<Box<HttpConnection<impl Answer + use<>>>> {
+) -> Pin<Box<HttpConnection<impl AnswerRequests + use<>>>> {
     let caller = Rc::clone(caller);
-    let answer = service_fn(move |request| {
-        let caller = Rc::clone(&caller);
-        async move { Ok::<_, Infallible>(caller.answer(request).await) }
-    });
+    let answer = service_fn(move |request| caller.answer(request));
     let stream = TokioIo::new(WatchedStream::new(stream, Rc::clone(progress)));
     // Not `pipeline_flush`: with it hyper 1.12 never sends its own 400 and 431, because the bytes that it could not parse
     // count as a request that follows, and an answer waits for the rest of a next request that has only begun.
@@ -93,10 +90,10 @@ fn speak_http(
 
 type HttpConnection<S> = http1::Connection<TokioIo<WatchedStream>, S>;
 
-/// What answers hyper's requests.
-trait Answer: HttpService<Incoming, ResBody = Full<Bytes>, Error = Infallible> {}
+/// What hyper asks for answers.
+trait AnswerRequests: HttpService<Incoming, ResBody = Full<Bytes>, Error = Infallible> {}
 
-impl<S: HttpService<Incoming, ResBody = Full<Bytes>, Error = Infallible>> Answer for S {}
+impl<S: HttpService<Incoming, ResBody = Full<Bytes>, Error = Infallible>> AnswerRequests for S {}
 
 /// Waits until the client says something or leaves; gives whether it said something.
 async fn first_bytes(stream: &TcpStream, progress: &Progress, terms: &Terms) -> bool {
@@ -118,7 +115,7 @@ fn far_away() -> tokio::time::Instant {
 }
 
 /// A connection under way, and what may end it.
-struct Watch<'a, S: Answer, T> {
+struct Watch<'a, S: AnswerRequests, T> {
     connection: Pin<Box<HttpConnection<S>>>,
     /// Set again only if it would be late. That it is early is noticed when it rings: so the many connections that are never late
     /// never touch it.
@@ -144,7 +141,7 @@ enum End {
     Overdue(Overdue),
 }
 
-impl<S: Answer, T: Future<Output = ()>> Watch<'_, S, T> {
+impl<S: AnswerRequests, T: Future<Output = ()>> Watch<'_, S, T> {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<End> {
         loop {
             if let Poll::Ready(ended) = self.connection.as_mut().poll(context) {

@@ -2,16 +2,22 @@
 
 use http_body_util::Full;
 use hyper::body::{Body, Bytes};
-use hyper::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
+use hyper::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 
 use crate::chain::refusal;
 
 /// The answer as hyper sends it, `head_only` for a HEAD. What hyper does not take, although the host let it pass, is a 500.
-pub(super) fn to_http(answer: plugin_host::Response, head_only: bool) -> Response<Full<Bytes>> {
-    let mut response = build(answer).unwrap_or_else(|error| {
+///
+/// `headers` is empty and is used for its memory.
+pub(super) fn to_http(
+    answer: plugin_host::Response,
+    head_only: bool,
+    headers: HeaderMap,
+) -> Response<Full<Bytes>> {
+    let mut response = build(answer, headers).unwrap_or_else(|error| {
         tracing::error!(%error, code = "call.invalid-argument", "a response that cannot be sent");
-        build(refusal(500)).unwrap_or_default()
+        build(refusal(500), HeaderMap::new()).unwrap_or_default()
     });
     if head_only {
         // RFC 9110, section 9.3.2: the fields as for GET, the content's length among them.
@@ -22,16 +28,18 @@ pub(super) fn to_http(answer: plugin_host::Response, head_only: bool) -> Respons
     response
 }
 
-fn build(answer: plugin_host::Response) -> Result<Response<Full<Bytes>>, hyper::http::Error> {
+fn build(
+    answer: plugin_host::Response,
+    mut headers: HeaderMap,
+) -> Result<Response<Full<Bytes>>, hyper::http::Error> {
     let status = StatusCode::from_u16(answer.status)?;
-    let mut response = Response::new(Full::default());
-    *response.status_mut() = status;
     for (name, value) in answer.headers {
-        response.headers_mut().append(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
+        headers.append(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
     }
     // RFC 9110, sections 15.3.5 and 15.4.5: these two have no content.
-    if status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED {
-        *response.body_mut() = Full::from(answer.body);
-    }
+    let empty = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let mut response = Response::new(if empty { Full::default() } else { Full::from(answer.body) });
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
     Ok(response)
 }

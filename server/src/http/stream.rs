@@ -18,6 +18,19 @@ pub(super) struct WatchedStream {
     shutdown: Shutdown,
 }
 
+/// Most bytes that are copied to be written in one piece: for so few that is less work than the system has with several pieces.
+const SMALL: usize = 1024;
+
+/// The bytes of all slices, one behind the other, if they fit.
+fn join<'a>(slices: &[IoSlice<'_>], into: &'a mut [u8; SMALL]) -> Option<&'a [u8]> {
+    let mut end = 0;
+    for slice in slices {
+        into.get_mut(end..end + slice.len())?.copy_from_slice(slice);
+        end += slice.len();
+    }
+    Some(&into[..end])
+}
+
 enum Shutdown {
     NotYet,
     Lingering,
@@ -83,7 +96,11 @@ impl AsyncWrite for WatchedStream {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        let mut together = [0; SMALL];
+        let outcome = match join(slices, &mut together) {
+            Some(bytes) => Pin::new(&mut self.stream).poll_write(context, bytes),
+            None => Pin::new(&mut self.stream).poll_write_vectored(context, slices),
+        };
         self.note_write(&outcome);
         outcome
     }
@@ -107,5 +124,27 @@ impl AsyncWrite for WatchedStream {
             self.shutdown = Shutdown::Done;
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_bytes_are_joined() {
+        let long = "x".repeat(SMALL);
+        let cases: [(&[&str], Option<&str>); 6] = [
+            (&[], Some("")),
+            (&["head "], Some("head ")),
+            (&["head ", "body", ""], Some("head body")),
+            (&[&long], Some(&long)),
+            (&[&long, "x"], None),
+            (&["head ", &long], None),
+        ];
+        for (parts, expected) in cases {
+            let slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part.as_bytes())).collect();
+            assert_eq!(join(&slices, &mut [0; SMALL]), expected.map(str::as_bytes));
+        }
     }
 }

@@ -21,22 +21,30 @@ impl Chain {
         Self { table }
     }
 
-    /// Whether answering this request may take long, so that it should be done where nothing else waits.
-    pub(crate) fn may_block(&self, method: &str, path: &str) -> bool {
-        let table = self.table.load();
-        table.middlewares.iter().any(|middleware| middleware.blocking)
-            || matches!(table.router.find(method, path), Match::Target { target, .. } if target.blocking)
-    }
-
     /// The answer to a request. Never an error: what goes wrong has a status, and its reason is in the log. Calls the plugins
     /// on this thread.
     pub(crate) fn answer(&self, request: &Request<'_>) -> Response {
-        let table = self.table.load();
-        if !table.missing_middlewares.is_empty() {
-            return refusal(503);
-        }
-        pass(&table, &table.middlewares, request)
+        answer(&self.table.load(), request)
     }
+
+    /// The same, unless it may take long and should be done where nothing else waits.
+    pub(crate) fn answer_unless_it_may_block(&self, request: &Request<'_>) -> Option<Response> {
+        let table = self.table.load();
+        (!may_block(&table, request)).then(|| answer(&table, request))
+    }
+}
+
+fn may_block(table: &Table, request: &Request<'_>) -> bool {
+    table.has_blocking
+        && (table.middlewares.iter().any(|middleware| middleware.blocking)
+            || matches!(table.router.find(request.method, request.path), Match::Target { target, .. } if target.blocking))
+}
+
+fn answer(table: &Table, request: &Request<'_>) -> Response {
+    if !table.missing_middlewares.is_empty() {
+        return refusal(503);
+    }
+    pass(table, &table.middlewares, request)
 }
 
 /// Has a request answered by the first of `middlewares`, or what stands behind it.

@@ -38,6 +38,12 @@ pub(super) enum Answer {
     Awaited(Pin<Box<dyn Future<Output = Response<Full<Bytes>>>>>),
 }
 
+impl From<Response<Full<Bytes>>> for Answer {
+    fn from(response: Response<Full<Bytes>>) -> Self {
+        Self::Here(Some(response))
+    }
+}
+
 impl Future for Answer {
     type Output = Result<Response<Full<Bytes>>, Infallible>;
 
@@ -61,52 +67,68 @@ impl Caller {
         let begin = self.terms.access_log.as_ref().map(|_| Instant::now());
         let (head, body) = request.into_parts();
         let client = self.terms.service.client(self.peer, &head.headers);
-        let screened = screen(&head);
-        if screened != Screened::Pass || !body.is_end_stream() || self.terms.service.may_block(&head) {
-            let caller = Rc::clone(self);
-            let answer = async move { caller.answer_later(client, head, body, screened, begin).await };
-            return Answer::Awaited(Box::pin(answer));
+        if let Screened::Answered(status) = screen(&head) {
+            // The body of a request that is not understood is not looked at.
+            if !body.is_end_stream() {
+                self.progress.body_left_unread();
+            }
+            let asked = Asked::of(&head.method, &head.uri, head.version);
+            return self
+                .finish(client, &asked, begin, refusal(status.as_u16()), true, HeaderMap::new())
+                .into();
+        }
+        if !body.is_end_stream() {
+            return self.answer_later(client, head, begin, Some(body));
         }
         let mut request = Arrived { client, head, body: Bytes::new() };
-        let answer = self.terms.service.respond(&request);
+        let Some(answer) = self.terms.service.respond_at_once(&request) else {
+            return self.answer_later(client, request.head, begin, None);
+        };
         // The request has been answered, so its memory may serve the response.
         let mut headers = std::mem::take(&mut request.head.headers);
         headers.clear();
         let asked = Asked::of(&request.head.method, &request.head.uri, request.head.version);
-        Answer::Here(Some(self.finish(client, &asked, begin, answer, false, headers)))
+        self.finish(client, &asked, begin, answer, false, headers).into()
     }
 
-    /// The answer to a request for which something has to be waited, or which is not understood.
-    async fn answer_later(
+    /// The answer to a request whose body, or whose answer, has to be waited for.
+    fn answer_later(
+        self: &Rc<Self>,
+        client: SocketAddr,
+        head: Parts,
+        begin: Option<Instant>,
+        body: Option<Incoming>,
+    ) -> Answer {
+        let caller = Rc::clone(self);
+        Answer::Awaited(Box::pin(async move {
+            let (method, uri, version) = (head.method.clone(), head.uri.clone(), head.version);
+            let (answer, last) = caller.wait(client, head, body).await;
+            let asked = Asked::of(&method, &uri, version);
+            caller.finish(client, &asked, begin, answer, last, HeaderMap::new())
+        }))
+    }
+
+    /// The plugins' answer or a refusal, and whether no other request may follow.
+    async fn wait(
         &self,
         client: SocketAddr,
         head: Parts,
-        body: Incoming,
-        screened: Screened,
-        begin: Option<Instant>,
-    ) -> Response<Full<Bytes>> {
-        let (method, uri, version) = (head.method.clone(), head.uri.clone(), head.version);
-        let (answer, last) = match screened {
-            Screened::Pass => match self.terms.service.read_body(&head, body).await {
-                Ok(WholeBody { bytes, ends_connection }) => {
-                    let request = Arrived { client, head, body: bytes };
-                    (self.terms.service.respond_where_it_may_block(request).await, ends_connection)
-                }
-                Err(status) => {
-                    self.progress.body_left_unread();
-                    (refusal(status.as_u16()), true)
-                }
-            },
-            Screened::Answered(status) => {
-                // The body of a request that is not understood is not looked at.
-                if !body.is_end_stream() {
-                    self.progress.body_left_unread();
-                }
+        body: Option<Incoming>,
+    ) -> (plugin_host::Response, bool) {
+        let body = match body {
+            Some(body) => self.terms.service.read_body(&head, body).await,
+            None => Ok(WholeBody { bytes: Bytes::new(), ends_connection: false }),
+        };
+        match body {
+            Ok(WholeBody { bytes, ends_connection }) => {
+                let request = Arrived { client, head, body: bytes };
+                (self.terms.service.respond(request).await, ends_connection)
+            }
+            Err(status) => {
+                self.progress.body_left_unread();
                 (refusal(status.as_u16()), true)
             }
-        };
-        let asked = Asked::of(&method, &uri, version);
-        self.finish(client, &asked, begin, answer, last, HeaderMap::new())
+        }
     }
 
     /// Turns the plugins' answer into the one that is sent, counts it and logs it. No other request follows on this connection if

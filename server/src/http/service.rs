@@ -83,23 +83,18 @@ impl Service {
         Ok(WholeBody { bytes, ends_connection: head.headers.contains_key(TRANSFER_ENCODING) })
     }
 
-    /// Whether the answer may take long, so that it should not be waited for by a thread that serves others.
-    pub(super) fn may_block(&self, head: &Parts) -> bool {
-        self.shared.chain.may_block(head.method.as_str(), head.uri.path())
-    }
-
-    /// The plugins' answer, made on this thread.
-    pub(super) fn respond(&self, request: &Arrived) -> plugin_host::Response {
-        self.shared.chain.answer(&request.lend())
+    /// The plugins' answer, unless making it may take long and would hold up what else this thread serves.
+    pub(super) fn respond_at_once(&self, request: &Arrived) -> Option<plugin_host::Response> {
+        self.shared.chain.answer_unless_it_may_block(&request.lend())
     }
 
     /// The plugins' answer, made on a thread that may block if it may take long.
-    pub(super) async fn respond_where_it_may_block(&self, request: Arrived) -> plugin_host::Response {
-        if !self.may_block(&request.head) {
-            return self.respond(&request);
+    pub(super) async fn respond(&self, request: Arrived) -> plugin_host::Response {
+        if let Some(answer) = self.respond_at_once(&request) {
+            return answer;
         }
-        let service = self.clone();
-        let answer = tokio::task::spawn_blocking(move || service.respond(&request)).await;
+        let chain = self.shared.chain.clone();
+        let answer = tokio::task::spawn_blocking(move || chain.answer(&request.lend())).await;
         // The task ends early only when the runtime does.
         answer.unwrap_or_else(|_| refusal(503))
     }

@@ -15,6 +15,8 @@ pub(crate) struct Table {
     pub(crate) router: Router<Handler>,
     /// In the order in which a request meets them.
     pub(crate) middlewares: Vec<Middleware>,
+    /// Whether calls of any of them all may take long.
+    pub(crate) has_blocking: bool,
     /// Middlewares that are required and not there. While there is one, nothing is served.
     pub(crate) missing_middlewares: Vec<String>,
     /// Handlers whose route belongs to another.
@@ -49,6 +51,7 @@ impl Table {
         let mut table = Self {
             router: Router::new(),
             middlewares: in_order(middlewares, options),
+            has_blocking: false,
             missing_middlewares: Vec::new(),
             conflicts: Vec::new(),
         };
@@ -84,6 +87,8 @@ impl Table {
                 table.conflicts.push(conflict);
             }
         }
+        table.has_blocking = table.middlewares.iter().any(|middleware| middleware.blocking)
+            || table.router.iter().any(|(_, handler)| handler.blocking);
         table
     }
 

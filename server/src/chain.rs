@@ -90,7 +90,11 @@ fn handle(table: &Table, request: &Request<'_>) -> Response {
         blocking: handler.blocking,
         request: &request,
     };
-    call.make(|installed| installed.instance.handle(&request)).unwrap_or_else(|Failed| refusal(500))
+    let mut response = Response::default();
+    match call.make(|installed| installed.instance.handle_into(&request, &mut response)) {
+        Ok(()) => response,
+        Err(Failed) => refusal(500),
+    }
 }
 
 /// A call of a plugin for a request.

@@ -61,6 +61,7 @@ impl Text {
     ///
     /// # Safety
     /// If the pointer is not null, `len` bytes behind it are readable and do not change during `'a`.
+    #[inline]
     pub unsafe fn as_str<'a>(self) -> Result<&'a str, ViewError> {
         let bytes = Bytes { ptr: self.ptr, len: self.len };
         // SAFETY: the caller's promise is the one `as_slice` asks for.
@@ -90,6 +91,7 @@ impl Bytes {
     ///
     /// # Safety
     /// If the pointer is not null, `len` bytes behind it are readable and do not change during `'a`.
+    #[inline]
     pub unsafe fn as_slice<'a>(self) -> Result<&'a [u8], ViewError> {
         // SAFETY: bytes have no alignment or validity to keep; the rest is the caller's promise.
         unsafe { array(self.ptr, self.len) }

@@ -67,10 +67,11 @@ impl MiddlewareInstance {
         };
         let lent = request.lend();
         let mut edits = RequestEdits::default();
-        let mut response = ResponseSlot::new();
+        let mut response = Response::default();
+        let mut slot = ResponseSlot::new(&mut response);
         let mut error = TextSlot::default();
         let mut state = ptr::null_mut();
-        let (edit_sink, response_sink, error_sink) = (edits.sink(), response.sink(), error.sink());
+        let (edit_sink, response_sink, error_sink) = (edits.sink(), slot.sink(), error.sink());
         // SAFETY: the instance lives, and so do request, sinks and state during the call.
         let status = unsafe {
             before(
@@ -83,7 +84,7 @@ impl MiddlewareInstance {
             )
         };
         match status {
-            Status::ANSWERED => Ok(Before::Answered(response.into_response()?)),
+            Status::ANSWERED => slot.finish().map(|()| Before::Answered(response)),
             Status::OK => {
                 // Made first: if the edits are refused, dropping it ends the plugin's state.
                 let ticket = Ticket {

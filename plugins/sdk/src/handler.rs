@@ -65,6 +65,7 @@ pub struct Request<'a> {
 impl<'a> Request<'a> {
     /// # Safety
     /// If the pointer is not null, it leads to a request that keeps to the contract and stays unchanged during `'a`.
+    #[inline]
     pub(crate) unsafe fn read(raw: *const plugin_abi::Request) -> Result<Request<'a>, Error> {
         // SAFETY: the caller's promise.
         let raw: &'a plugin_abi::Request =
@@ -150,6 +151,7 @@ impl<'a> Request<'a> {
     }
 
     /// The whole body.
+    #[inline]
     pub fn body(&self) -> &'a [u8] {
         // SAFETY: a view in a request that keeps to the contract, checked by `read`.
         unsafe { self.raw.body.as_slice() }.unwrap_or_default()
@@ -174,6 +176,7 @@ pub struct Response<'a> {
 impl<'a> Response<'a> {
     /// # Safety
     /// If the pointer is not null, it leads to a sink that keeps to the contract during `'a`.
+    #[inline]
     pub(crate) unsafe fn read(sink: *const ResponseSink) -> Result<Response<'a>, Error> {
         // SAFETY: the caller's promise.
         let sink = unsafe { sized::borrow_sized(sink) }.map_err(|error| Error::size("response", error))?;

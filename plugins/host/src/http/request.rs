@@ -96,6 +96,7 @@ impl<'a> Request<'a> {
     }
 
     /// The request in the contract's form; its views last as long as `self` is borrowed.
+    #[inline]
     pub(crate) fn lend(&self) -> plugin_abi::Request {
         let optional = |text: Option<&str>| text.map_or(Text::ABSENT, Text::new);
         plugin_abi::Request {
@@ -117,6 +118,7 @@ impl<'a> Request<'a> {
     }
 }
 
+#[inline]
 pub(crate) fn from_socket_address(peer: SocketAddr) -> Address {
     match peer {
         SocketAddr::V4(peer) => Address::v4(peer.ip().octets(), peer.port()),

@@ -33,16 +33,16 @@ const MOST_FIELDS: usize = 1_000;
 
 /// Where a plugin puts its response during one call.
 #[derive(Debug)]
-pub(crate) struct ResponseSlot {
-    response: Response,
+pub(crate) struct ResponseSlot<'r> {
+    response: &'r mut Response,
     /// The first part that was refused. A plugin that does not look at the answers of the sink must
     /// not send a response with a part missing.
     refusal: Option<(Status, String)>,
 }
 
-impl ResponseSlot {
-    pub(crate) fn new() -> Self {
-        Self { response: Response::default(), refusal: None }
+impl<'r> ResponseSlot<'r> {
+    pub(crate) fn new(response: &'r mut Response) -> Self {
+        Self { response, refusal: None }
     }
 
     /// A sink that fills this slot. Must not be used after `self` was touched again.
@@ -57,10 +57,10 @@ impl ResponseSlot {
         }
     }
 
-    /// The response, if every part of it could be taken.
-    pub(crate) fn into_response(self) -> Result<Response, CallError> {
+    /// Whether every part of the response could be taken.
+    pub(crate) fn finish(self) -> Result<(), CallError> {
         match self.refusal {
-            None => Ok(self.response),
+            None => Ok(()),
             Some((status, message)) => Err(CallError { status, message }),
         }
     }
@@ -91,14 +91,14 @@ pub(crate) fn invalid(message: String) -> (Status, String) {
 unsafe extern "C" fn set_status(context: *mut c_void, status: u32) -> Status {
     // SAFETY: the context is the slot that `sink` was called on; the contract lets only the called
     // thread use it, during the call.
-    let slot = unsafe { &mut *context.cast::<ResponseSlot>() };
+    let slot = unsafe { &mut *context.cast::<ResponseSlot<'_>>() };
     let outcome = final_status(status).map(|status| slot.response.status = status);
     slot.take(outcome.map_err(invalid))
 }
 
 unsafe extern "C" fn add_header(context: *mut c_void, name: Text, value: Bytes) -> Status {
     // SAFETY: as in `set_status`.
-    let slot = unsafe { &mut *context.cast::<ResponseSlot>() };
+    let slot = unsafe { &mut *context.cast::<ResponseSlot<'_>>() };
     if slot.response.headers.len() >= MOST_FIELDS {
         return slot.take(Err((Status::LIMIT_EXCEEDED, format!("more than {MOST_FIELDS} fields"))));
     }
@@ -110,7 +110,7 @@ unsafe extern "C" fn add_header(context: *mut c_void, name: Text, value: Bytes) 
 
 unsafe extern "C" fn write_body(context: *mut c_void, chunk: Bytes) -> Status {
     // SAFETY: as in `set_status`.
-    let slot = unsafe { &mut *context.cast::<ResponseSlot>() };
+    let slot = unsafe { &mut *context.cast::<ResponseSlot<'_>>() };
     // SAFETY: the plugin lends the chunk for this call.
     let outcome = match unsafe { chunk.as_slice() } {
         Err(error) => Err(invalid(format!("a part of the body is no view: {error}"))),
@@ -146,13 +146,14 @@ mod tests {
 
     #[test]
     fn good_parts_are_taken() {
-        let mut slot = ResponseSlot::new();
+        let mut response = Response::default();
+        let mut slot = ResponseSlot::new(&mut response);
         let sink = slot.sink();
         assert_eq!(set_status_of(&sink, 404), Status::OK);
         assert_eq!(add_header_to(&sink, "X-A", Bytes::new(b"1")), Status::OK);
         assert_eq!(write_body_to(&sink, Bytes::new(b"ab")), Status::OK);
         assert_eq!(write_body_to(&sink, Bytes::ABSENT), Status::OK);
-        let response = slot.into_response().unwrap();
+        slot.finish().unwrap();
         assert_eq!(response.status, 404);
         assert_eq!(response.headers, [("x-a".to_owned(), b"1".to_vec())]);
         assert_eq!(response.body, b"ab");
@@ -170,9 +171,10 @@ mod tests {
             &|sink| add_header_to(sink, "a", no_view),
         ];
         for part in parts {
-            let mut slot = ResponseSlot::new();
+            let mut response = Response::default();
+            let mut slot = ResponseSlot::new(&mut response);
             assert_eq!(part(&slot.sink()), Status::INVALID_ARGUMENT);
-            assert_eq!(slot.into_response().unwrap_err().status, Status::INVALID_ARGUMENT);
+            assert_eq!(slot.finish().unwrap_err().status, Status::INVALID_ARGUMENT);
         }
     }
 }

@@ -8,8 +8,8 @@ mod request;
 use std::collections::BTreeMap;
 
 use plugin_host::{
-    CreateError, HandlerInstance, HostEnvironment, LogFunction, MiddlewareInstance, Plugin, Settings,
-    StaticPlugin,
+    CacheInstance, CreateError, HandlerInstance, HostEnvironment, LogFunction, MiddlewareInstance, Plugin,
+    Settings, StaticPlugin,
 };
 
 pub use exchange::{Outcome, answered, exchange, field, fields, only, passed};
@@ -44,6 +44,23 @@ pub fn handler(plugin: &StaticPlugin, settings: &str) -> Result<HandlerInstance,
     let (plugin, host) = accepted(plugin);
     let settings = Settings { config: settings.as_bytes().to_vec(), ..Settings::default() };
     HandlerInstance::create(&plugin, &host, &settings)
+}
+
+/// An instance of a linked cache with these settings; what it logs goes to `log`.
+///
+/// # Errors
+/// What the plugin says about its settings.
+///
+/// # Panics
+/// If the plugin breaks the contract before it comes to its settings.
+pub fn cache(
+    plugin: &StaticPlugin,
+    settings: &str,
+    log: Option<LogFunction>,
+) -> Result<CacheInstance, CreateError> {
+    let (plugin, host) = accepted(plugin);
+    let settings = Settings { config: settings.as_bytes().to_vec(), factory: None, log };
+    CacheInstance::create(&plugin, &host, &settings)
 }
 
 fn accepted(plugin: &StaticPlugin) -> (Plugin, HostEnvironment) {

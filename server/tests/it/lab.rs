@@ -41,9 +41,7 @@ impl Lab {
 
     /// The `ip` handler.
     pub(crate) fn ip(self, file: &str) -> Self {
-        fs::copy(ip_handler(), self.path(file)).unwrap();
-        set_mode(&self.path(file), 0o644);
-        self
+        self.built("ip-handler", file)
     }
 
     /// A handler in C with these macros; see its source.
@@ -73,28 +71,20 @@ impl Lab {
         self.fixture_built_with("missing-library", &["-Wl,--no-as-needed", &search, "-ldynlab_absent"])
     }
 
-    /// The fixture in Rust that panics when an instance is made.
-    pub(crate) fn panic_in_create(self) -> Self {
-        fs::copy(built("panic-in-create", "libpanic_in_create.so"), self.path("panic-in-create.so")).unwrap();
-        set_mode(&self.path("panic-in-create.so"), 0o644);
-        self
-    }
-
     /// A handler of this repository in Rust.
     pub(crate) fn our_handler(self, name: &str) -> Self {
-        self.ours(name, "handler")
+        self.built(&format!("{name}-handler"), &format!("{name}.so"))
     }
 
     /// A middleware of this repository in Rust.
     pub(crate) fn our_middleware(self, name: &str) -> Self {
-        self.ours(name, "middleware")
+        self.built(&format!("{name}-middleware"), &format!("../middlewares/{name}.so"))
     }
 
-    fn ours(self, name: &str, kind: &str) -> Self {
-        let package = format!("{name}-{kind}");
-        let file = self.root().join(format!("{kind}s/{name}.so"));
-        fs::copy(built(&package, &format!("lib{}.so", package.replace('-', "_"))), &file).unwrap();
-        set_mode(&file, 0o644);
+    /// A package of this workspace, under a name of its own.
+    pub(crate) fn built(self, package: &str, file: &str) -> Self {
+        fs::copy(built(package), self.path(file)).unwrap();
+        set_mode(&self.path(file), 0o644);
         self
     }
 
@@ -175,12 +165,8 @@ pub(crate) fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-fn ip_handler() -> PathBuf {
-    built("ip-handler", "libip_handler.so")
-}
-
 /// A plugin of this workspace in Rust, built once for all tests.
-fn built(package: &str, library: &str) -> PathBuf {
+fn built(package: &str) -> PathBuf {
     static BUILT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugins");
     let mut built = BUILT.lock().unwrap();
@@ -192,7 +178,7 @@ fn built(package: &str, library: &str) -> PathBuf {
             .arg(&target);
         run(&mut command);
     }
-    target.join("debug").join(library)
+    target.join("debug").join(format!("lib{}.so", package.replace('-', "_")))
 }
 
 pub(crate) fn run(command: &mut Command) {

@@ -4,7 +4,7 @@ use std::fs;
 
 use reqwest::blocking::get;
 
-use crate::lab::{Lab, set_mode};
+use crate::lab::{Lab, compile, set_mode};
 
 /// A constructor that ends the process with success.
 const INIT: &str = "ACCEPT=return DYNLAB_STATUS_OK; } __attribute__((constructor)) static void leave(void) { extern void exit(int); exit(0);";
@@ -25,7 +25,7 @@ fn bad_plugins_are_logged_with_their_code_and_harm_nobody() {
         .fixture("endless-init")
         .fixture_built_with("static-executable", &["-static", "-nostdlib", "-fno-pie", "-no-pie"])
         .missing_library()
-        .panic_in_create()
+        .built("panic-in-create", "panic-in-create.so")
         .handler("exits.so", &["NAME=\"exits\"", INIT])
         .handler("declines.so", &["NAME=\"declines\"", r#"ACCEPT=dynlab_put(reason, "too old"); return 2;"#])
         .handler("method.so", &["NAME=\"method\"", "METHOD=\"get it\""])
@@ -151,4 +151,26 @@ fn only_plugins_on_the_allow_list_are_loaded() {
 
 fn sha256sum(file: &std::path::Path) -> Vec<u8> {
     std::process::Command::new("sha256sum").arg(file).output().unwrap().stdout
+}
+
+/// The versions in `plugins/showcase`: two good ones, one that declines most hosts, one that is broken.
+#[test]
+fn of_the_showcase_the_newest_that_can_and_will_is_served() {
+    let lab = Lab::new()
+        .built("showcase-valid-0-1", "showcase-0.1.0.so")
+        .built("showcase-valid-0-2", "showcase-0.2.0.so")
+        .built("showcase-declines", "showcase-0.3.0.so");
+    compile(&lab.path("showcase-0.4.0.so"), "plugins/showcase/broken/plugin.c", &[]);
+    let version = |server: &crate::lab::Server| {
+        let answer = get(server.url("/showcase")).unwrap().text().unwrap();
+        ["0.1.0", "0.2.0", "0.3.0"].into_iter().find(|version| answer.contains(version))
+    };
+    let mut server = lab.serve(&[]);
+    assert_eq!(version(&server), Some("0.2.0"));
+    assert!(server.wait_for_log("showcase-0.3.0.so code=accept.declined").contains("showcase=allowed"));
+    server.wait_for_log("showcase-0.4.0.so code=symbol.undefined");
+    assert_eq!(version(&lab.serve(&["--label", "showcase=allowed"])), Some("0.3.0"));
+    fs::remove_file(lab.path("showcase-0.2.0.so")).unwrap();
+    server.wait_for_log("showcase 0.2.0 is gone");
+    assert_eq!(version(&server), Some("0.1.0"));
 }

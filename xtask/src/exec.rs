@@ -3,9 +3,11 @@
 use std::io::Write;
 use std::path::Path;
 use std::process;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use rustix::process::{Signal, getpid, kill_process};
 
 use crate::engine::{self, Exit, Job};
 use crate::flags::ExecFlags;
@@ -41,6 +43,9 @@ pub(crate) fn run(ground: &Ground, flags: &ExecFlags) -> Result<()> {
         on_stdout_line: Some(&print),
         ..Job::new(&image, flags.argv.iter())
     };
+    if flags.until_stdin_ends {
+        thread::spawn(end_with_stdin);
+    }
     let finished = engine.run(&job)?;
     let _ = std::io::stderr().write_all(&finished.stderr);
     match finished.exit {
@@ -55,6 +60,12 @@ pub(crate) fn run(ground: &Ground, flags: &ExecFlags) -> Result<()> {
             process::exit(EXIT_DEADLINE)
         }
     }
+}
+
+/// Reads stdin to its end, then has this process stop its work and end as after a SIGTERM.
+fn end_with_stdin() {
+    let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+    let _ = kill_process(getpid(), Signal::TERM);
 }
 
 /// An image by its folder. If that is one of the cache's, its digest is in its path, and docker can be asked for it.

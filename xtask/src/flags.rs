@@ -192,6 +192,9 @@ pub(crate) struct ExecFlags {
     /// Seconds after which the program and all its children are killed.
     #[arg(long, default_value_t = 600.0, value_name = "SECONDS")]
     pub(crate) deadline: f64,
+    /// Kill the program when stdin ends, so that it does not outlive whoever holds the other end; exit code 143.
+    #[arg(long)]
+    pub(crate) until_stdin_ends: bool,
     /// The program, an absolute path inside the image, and its arguments.
     #[arg(required = true, last = true)]
     pub(crate) argv: Vec<OsString>,

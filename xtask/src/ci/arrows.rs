@@ -17,6 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("plugin-compat", &["plugin-abi"]),
     ("plugin-host", &["plugin-abi", "plugin-compat"]),
     ("plugin-testing", &["plugin-host"]),
+    ("test-services", &[]),
     ("server", &["plugin-host"]),
     ("server-e2e", &[]),
     // And plugins: see MAY_LINK_PLUGINS.

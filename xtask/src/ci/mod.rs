@@ -6,12 +6,14 @@ mod generated;
 mod in_image;
 mod msrv;
 
+use std::ffi::OsString;
 use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 
+use crate::engine;
 use crate::ground::Ground;
 use crate::matrix;
 use crate::process;
@@ -36,6 +38,9 @@ pub(crate) enum Step {
     /// The workspace's tests pass, built by the cargo that runs this.
     Test,
 }
+
+/// Images of services that tests start.
+const SERVICES: &[&str] = &["redis"];
 
 /// Runs `steps`, or all of them when it is empty, and stops at the first that fails.
 pub(crate) fn run(steps: &[Step], ground: &Ground) -> Result<()> {
@@ -67,9 +72,12 @@ fn run_step(step: Step, ground: &Ground) -> Result<()> {
 
 /// `cargo xtask test`: the tests of the whole workspace, with the cargo that runs this.
 pub(crate) fn test(ground: &Ground) -> Result<()> {
+    let services = services_for_tests(ground)?;
     let cargo = |args: &[&str]| {
         let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        process::run_shown(Command::new(program).args(args).current_dir(&ground.repository))
+        let mut command = Command::new(program);
+        command.args(args).current_dir(&ground.repository).envs(services.clone());
+        process::run_shown(&mut command)
     };
     cargo(&["test", "--workspace", "--locked"])?;
     // Only this test needs a C++ compiler, which the lab itself does without.
@@ -79,6 +87,22 @@ pub(crate) fn test(ground: &Ground) -> Result<()> {
         eprintln!("skipped: the header read by C++ (no `c++` here; install g++)");
         Ok(())
     }
+}
+
+/// Variables for tests that start services from images: which xtask does it, and whether one that does not start is a failure.
+fn services_for_tests(ground: &Ground) -> Result<Vec<(&'static str, OsString)>> {
+    let xtask = std::env::current_exe().context("cannot name this program")?;
+    let mut variables = vec![("DYNLAB_XTASK", xtask.into_os_string())];
+    match ground.engine([])?.check(engine::native()) {
+        Ok(()) => {
+            for name in SERVICES {
+                ground.image(name)?;
+            }
+            variables.push(("DYNLAB_SERVICES_REQUIRED", "1".into()));
+        }
+        Err(reason) => eprintln!("skipped: tests with services from images ({reason})"),
+    }
+    Ok(variables)
 }
 
 impl Step {

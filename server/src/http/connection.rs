@@ -13,8 +13,9 @@ use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::time::{Sleep, sleep_until};
+use tokio::time::{Sleep, sleep_until, timeout};
 
 use super::access_log::AccessLog;
 use super::caller::Caller;
@@ -56,6 +57,11 @@ pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, terms: Rc<Terms>)
         terms: &terms,
     };
     let end = poll_fn(|context| watch.poll(context)).await;
+    if matches!(end, End::Closed(_)) && progress.holds_back() {
+        // hyper ends some connections without flushing, such as those on which it was asked to change the protocol.
+        let mut stream = Pin::into_inner(watch.connection).into_parts().io.into_inner();
+        let _ = timeout(terms.time_limits.write, stream.shutdown()).await;
+    }
     match end {
         End::Closed(Ok(())) | End::Overdue(Overdue::Linger) => {}
         // Clients that go away or speak nonsense are their own business.
@@ -78,7 +84,8 @@ fn speak_http(
     let answer = service_fn(move |request| caller.answer(request));
     let stream = TokioIo::new(WatchedStream::new(stream, Rc::clone(progress)));
     // Not `pipeline_flush`: with it hyper 1.12 never sends its own 400 and 431, because the bytes that it could not parse
-    // count as a request that follows, and an answer waits for the rest of a next request that has only begun.
+    // count as a request that follows, and an answer waits for the rest of a next request that has only begun. The stream
+    // collects answers instead.
     // Not `header_read_timeout`: it makes and cancels an alarm for each request.
     let connection = http1::Builder::new()
         .half_close(true)
@@ -105,7 +112,7 @@ async fn first_bytes(stream: &TcpStream, progress: &Progress, terms: &Terms) -> 
         biased;
         said = said() => said,
         () = sleep_until(deadline) => false,
-        () = stop.told() => tokio::time::timeout(LAST_CALL, said()).await.unwrap_or(false),
+        () = stop.told() => timeout(LAST_CALL, said()).await.unwrap_or(false),
     }
 }
 
@@ -146,6 +153,9 @@ impl<S: AnswerRequests, T: Future<Output = ()>> Watch<'_, S, T> {
         loop {
             if let Poll::Ready(ended) = self.connection.as_mut().poll(context) {
                 return Poll::Ready(End::Closed(ended));
+            }
+            if self.progress.demand_flush() {
+                continue;
             }
             self.notice_stop(context);
             match self.check_time(context) {

@@ -27,6 +27,9 @@ pub(super) struct Progress {
     /// When the client ceased to take what is to be written, if it has.
     write_blocked_since: Cell<Option<Instant>>,
     body_unread: Cell<bool>,
+    /// Whether bytes are held back that hyper has written.
+    holds_back: Cell<bool>,
+    flush_demanded: Cell<bool>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +63,8 @@ impl Progress {
             since: Cell::new(Instant::now()),
             write_blocked_since: Cell::new(None),
             body_unread: Cell::new(false),
+            holds_back: Cell::new(false),
+            flush_demanded: Cell::new(false),
         }
     }
 
@@ -89,6 +94,29 @@ impl Progress {
         if self.write_blocked_since.take().is_some() && self.phase.get() == Phase::Idle {
             self.enter(Phase::Idle);
         }
+    }
+
+    /// Bytes that hyper has written are held back, or are no more.
+    pub(super) fn held_back(&self, holds_back: bool) {
+        self.holds_back.set(holds_back);
+        if !holds_back {
+            self.flush_demanded.set(false);
+        }
+    }
+
+    /// Whether bytes are held back.
+    pub(super) fn holds_back(&self) -> bool {
+        self.holds_back.get()
+    }
+
+    /// Whether bytes may be held back: right behind an answer, because then hyper looks for a next request.
+    pub(super) fn may_hold_back(&self) -> bool {
+        self.phase.get() == Phase::Answer && !self.flush_demanded.get()
+    }
+
+    /// Nothing more happens by itself. Gives whether bytes were held back, which from now on they may not be.
+    pub(super) fn demand_flush(&self) -> bool {
+        self.holds_back.get() && !self.flush_demanded.replace(true)
     }
 
     /// A head is complete; the service has the request.
@@ -187,6 +215,23 @@ mod tests {
         assert_eq!(progress.deadline(&LIMITS), first, "still the same wait");
         progress.written();
         assert_eq!(overdue(&progress), None);
+    }
+
+    #[test]
+    fn only_right_behind_an_answer_bytes_are_held_back() {
+        let progress = Progress::new();
+        assert!(!progress.may_hold_back(), "hyper refuses the head");
+        progress.request_begins();
+        assert!(!progress.may_hold_back(), "the service takes its time");
+        assert!(!progress.demand_flush(), "there is nothing to flush");
+        progress.answered();
+        progress.held_back(true);
+        assert!(progress.may_hold_back());
+        assert!(progress.demand_flush());
+        assert!(!progress.may_hold_back());
+        assert!(!progress.demand_flush(), "once is enough");
+        progress.held_back(false);
+        assert!(progress.may_hold_back());
     }
 
     #[test]

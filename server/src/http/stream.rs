@@ -10,26 +10,25 @@ use tokio::net::TcpStream;
 
 use super::progress::Progress;
 
-/// A socket that notes what it comes to, so that nobody has to set an alarm at every step.
+/// A socket that notes what it comes to, so that nobody has to set an alarm at every step, and that collects answers.
+///
+/// Short answers are held back until hyper asks for more bytes, for then nothing is left to be answered: many requests that
+/// came together are answered together. Hyper's own `pipeline_flush` holds back too long.
 pub(super) struct WatchedStream {
     stream: TcpStream,
     progress: Rc<Progress>,
+    /// Bytes that hyper has written and the socket has not taken.
+    held: Vec<u8>,
     ended: bool,
     shutdown: Shutdown,
 }
 
-/// Most bytes that are copied to be written in one piece: for so few that is less work than the system has with several pieces.
-const SMALL: usize = 1024;
-
-/// The bytes of all slices, one behind the other, if they fit.
-fn join<'a>(slices: &[IoSlice<'_>], into: &'a mut [u8; SMALL]) -> Option<&'a [u8]> {
-    let mut end = 0;
-    for slice in slices {
-        into.get_mut(end..end + slice.len())?.copy_from_slice(slice);
-        end += slice.len();
-    }
-    Some(&into[..end])
-}
+/// Longest piece that is held back. A longer one is not worth the copy.
+const SHORT: usize = 1024;
+/// Most bytes that are held back together.
+const MOST_HELD: usize = 16 * 1024;
+/// Most memory that is kept for the next bytes to hold back.
+const KEPT: usize = 2 * 1024;
 
 enum Shutdown {
     NotYet,
@@ -39,7 +38,46 @@ enum Shutdown {
 
 impl WatchedStream {
     pub(super) fn new(stream: TcpStream, progress: Rc<Progress>) -> Self {
-        Self { stream, progress, ended: false, shutdown: Shutdown::NotYet }
+        Self { stream, progress, held: Vec::new(), ended: false, shutdown: Shutdown::NotYet }
+    }
+
+    /// Holds `slices` back if they are short; gives their length.
+    fn hold(&mut self, slices: &[IoSlice<'_>]) -> Option<usize> {
+        let length = slices.iter().map(|slice| slice.len()).sum();
+        if length > SHORT || self.held.len() + length > MOST_HELD {
+            return None;
+        }
+        slices.iter().for_each(|slice| self.held.extend_from_slice(slice));
+        self.progress.held_back(true);
+        Some(length)
+    }
+
+    /// Writes what was held back.
+    fn poll_held(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut written = 0;
+        let outcome = loop {
+            if written == self.held.len() {
+                break Poll::Ready(Ok(()));
+            }
+            match Pin::new(&mut self.stream).poll_write(context, &self.held[written..]) {
+                Poll::Ready(Ok(0)) => break Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(bytes)) => {
+                    self.progress.written();
+                    written += bytes;
+                }
+                Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    self.progress.write_blocked();
+                    break Poll::Pending;
+                }
+            }
+        };
+        self.held.drain(..written);
+        if self.held.is_empty() {
+            self.held.shrink_to(KEPT);
+            self.progress.held_back(false);
+        }
+        outcome
     }
 
     fn note_write(&self, outcome: &Poll<io::Result<usize>>) {
@@ -69,6 +107,7 @@ impl AsyncRead for WatchedStream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        ready!(self.poll_held(context))?;
         let before = buffer.filled().len();
         let outcome = Pin::new(&mut self.stream).poll_read(context, buffer);
         match &outcome {
@@ -81,14 +120,8 @@ impl AsyncRead for WatchedStream {
 }
 
 impl AsyncWrite for WatchedStream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.note_write(&outcome);
-        outcome
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(context, &[IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
@@ -96,11 +129,11 @@ impl AsyncWrite for WatchedStream {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let mut together = [0; SMALL];
-        let outcome = match join(slices, &mut together) {
-            Some(bytes) => Pin::new(&mut self.stream).poll_write(context, bytes),
-            None => Pin::new(&mut self.stream).poll_write_vectored(context, slices),
-        };
+        if let Some(length) = self.hold(slices) {
+            return Poll::Ready(Ok(length));
+        }
+        ready!(self.poll_held(context))?;
+        let outcome = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
         self.note_write(&outcome);
         outcome
     }
@@ -110,11 +143,13 @@ impl AsyncWrite for WatchedStream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        // A socket has nothing to flush.
+        if self.progress.may_hold_back() { Poll::Ready(Ok(())) } else { self.poll_held(context) }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if let Shutdown::NotYet = self.shutdown {
+            ready!(self.poll_held(context))?;
             ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
             let lingers = !self.ended && self.progress.all_written();
             self.shutdown = if lingers { Shutdown::Lingering } else { Shutdown::Done };
@@ -124,27 +159,5 @@ impl AsyncWrite for WatchedStream {
             self.shutdown = Shutdown::Done;
         }
         Poll::Ready(Ok(()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn few_bytes_are_joined() {
-        let long = "x".repeat(SMALL);
-        let cases: [(&[&str], Option<&str>); 6] = [
-            (&[], Some("")),
-            (&["head "], Some("head ")),
-            (&["head ", "body", ""], Some("head body")),
-            (&[&long], Some(&long)),
-            (&[&long, "x"], None),
-            (&["head ", &long], None),
-        ];
-        for (parts, expected) in cases {
-            let slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part.as_bytes())).collect();
-            assert_eq!(join(&slices, &mut [0; SMALL]), expected.map(str::as_bytes));
-        }
     }
 }

@@ -70,11 +70,12 @@ fn malformed_requests_have_one_answer_and_no_second_chance() {
 fn unusual_requests_are_understood() {
     let lab = lab();
     let server = lab.serve(&[]);
-    let cases: [(&[u8], &[&str]); 7] = [
+    let cases: [(&[u8], &[&str]); 8] = [
         (b"GET http://example.org/ip HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", &["200"]),
         (b"OPTIONS * HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", &["204"]),
         (b"\r\n\r\nGET /ip HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", &["200"]),
         (b"GET /ip HTTP/1.0\r\n\r\n", &["200"]),
+        (b"GET /ip HTTP/1.1\r\nhost: x\r\nupgrade: h2c\r\nconnection: upgrade, close\r\n\r\n", &["200"]),
         (b"GET /ip HTTP/1.0\r\nconnection: keep-alive\r\n\r\nGET /ip HTTP/1.0\r\n\r\n", &["200", "200"]),
         (
             b"POST /post HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 1\r\nconnection: close\r\n\r\na",

@@ -90,6 +90,29 @@ fn an_answer_does_not_wait_for_the_rest_of_the_next_request() {
 }
 
 #[test]
+fn answers_do_not_wait_for_a_slower_one_behind_them() {
+    let lab = Lab::new().ip("ip.so");
+    let gate = lab.root().join("gate");
+    let waits = format!(
+        "WORK=extern int access(const char *, int), usleep(unsigned); while (access(\"{}\", 0)) usleep(1000);",
+        gate.display()
+    );
+    let lab = lab.handler("slow.so", &[&waits]);
+    let server = lab.serve(&[&lab.config("threads = 1\n[handlers.handler]\nblocking = true\n")]);
+    let mut client = server.connect();
+    client
+        .write_all(
+            b"GET /ip HTTP/1.1\r\nhost: x\r\n\r\nGET /handler HTTP/1.1\r\nhost: x\r\n\r\nGET /no HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+        )
+        .unwrap();
+    client.read_exact(&mut [0; 15]).unwrap();
+    std::fs::write(&gate, "").unwrap();
+    let mut rest = String::new();
+    client.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest.matches("HTTP/1.1 ").count(), 2, "{rest}");
+}
+
+#[test]
 fn a_route_with_a_slash_at_its_end_takes_what_lies_below() {
     let echo_path = "WORK=return response->write_body(response->context, dynlab_bytes(request->path.ptr, request->path.len));";
     let lab = Lab::new().handler("files.so", &["ROUTE=\"/files/\"", echo_path]);

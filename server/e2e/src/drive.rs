@@ -2,8 +2,9 @@
 
 mod requests;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -24,17 +25,17 @@ const DECLINED: &str = "accept.declined";
 /// # Errors
 /// If no plugin root can be made, or no client.
 pub(crate) fn drive(scenario: &Scenario) -> Result<Observation, String> {
-    let root = match scenario.plugins.as_slice() {
-        [] => None,
-        plugins => Some(PluginRoot::with(plugins)?),
-    };
+    let files = || scenario.plugins.iter().chain(&scenario.beside);
+    let root = files().next().map(|_| PluginRoot::with(files())).transpose()?;
     let client = requests::client(scenario.patience)?;
     let mut command = Command::new(&scenario.server);
     if let Some(root) = &root {
         command.arg("--plugin-root").arg(root.path());
     }
-    // Nothing else tells it what to do; its socket for operators is not to lie in a folder of this machine.
+    // Nothing else tells it what to do; its socket for operators is not to lie in a folder of this machine, and a busy one may need
+    // longer to load a plugin than anybody should have to wait elsewhere.
     command.args(["--port", "0"]).env_clear().env("SERVER_ADMIN", "off");
+    command.env("SERVER_LOAD_TIMEOUT", format!("{}ms", scenario.patience.as_millis() / 2));
     let mut server = match Server::start(&mut command, scenario.patience) {
         Ok(server) => server,
         Err(error) => {
@@ -43,22 +44,36 @@ pub(crate) fn drive(scenario: &Scenario) -> Result<Observation, String> {
         }
     };
     let files = root.as_ref().map_or(&[][..], |root| &root.files);
-    Ok(go_through(&mut server, files, &client).unwrap_or_else(|ended_early| ended_early))
+    let (plugins, beside) = files.split_at(scenario.plugins.len());
+    Ok(go_through(&mut server, plugins, beside, &client).unwrap_or_else(|ended_early| ended_early))
 }
 
 /// Every stage; an error is the observation of a server that did not come through.
 fn go_through(
     server: &mut Server,
-    plugins: &[std::path::PathBuf],
+    plugins: &[PathBuf],
+    beside: &[PathBuf],
     client: &reqwest::blocking::Client,
 ) -> Result<Observation, Observation> {
     let address = listening(server)?;
     for plugin in plugins {
-        loaded(server, plugin)?;
+        if let Said::Refused(refused) = said_of(server, plugin)? {
+            return Err(refused);
+        }
+    }
+    let mut seen = BTreeMap::new();
+    for file in beside {
+        let did = match said_of(server, file)? {
+            Said::Loaded => "loaded".to_owned(),
+            Said::Refused(refused) => refused.code.unwrap_or_default(),
+        };
+        seen.insert(file.file_name().unwrap_or_default().to_string_lossy().into_owned(), did);
     }
     let answer = requests::check_all(client, address).map_err(|wrong| broken(server, wrong))?;
     match server.stop() {
-        Some(status) if status.success() => Ok(Observation::new(Outcome::Works, Stage::Stop, answer)),
+        Some(status) if status.success() => {
+            Ok(Observation { beside: seen, ..Observation::new(Outcome::Works, Stage::Stop, answer) })
+        }
         Some(status) => Err(Observation::ended(Stage::Stop, status, &server.last_words())),
         None => Err(Observation::new(Outcome::Hung, Stage::Stop, "it does not end after SIGTERM")),
     }
@@ -74,21 +89,28 @@ fn listening(server: &mut Server) -> Result<SocketAddr, Observation> {
     })
 }
 
+/// What the server says of a plugin.
+enum Said {
+    Loaded,
+    Refused(Observation),
+}
+
 /// Waits until it says of `plugin` that it was loaded from that file, or that it was not.
-fn loaded(server: &mut Server, plugin: &Path) -> Result<(), Observation> {
+fn said_of(server: &mut Server, plugin: &Path) -> Result<Said, Observation> {
     let line = server
         .wait_for_line(|line| {
             let about = value(line, "path").is_some_and(|path| Path::new(path) == plugin);
             about && matches!(value(line, "msg"), Some("loaded" | "plugin refused"))
         })
-        .map_err(|why| no_line(server, why, Stage::Load, "it says nothing of the plugin"))?;
+        .map_err(|why| no_line(server, why, Stage::Load, "it says nothing of a plugin"))?;
     if value(&line, "msg") == Some("loaded") {
-        return Ok(());
+        return Ok(Said::Loaded);
     }
     let reason = value(&line, "reason").unwrap_or("it does not say why");
     let code = value(&line, "code");
     let outcome = if code == Some(DECLINED) { Outcome::Declined } else { Outcome::Refused };
-    Err(Observation { code: code.map(str::to_owned), ..Observation::new(outcome, Stage::Load, reason) })
+    let refused = Observation::new(outcome, Stage::Load, reason);
+    Ok(Said::Refused(Observation { code: code.map(str::to_owned), ..refused }))
 }
 
 fn no_line(server: &mut Server, why: NoLine, stage: Stage, what: &str) -> Observation {

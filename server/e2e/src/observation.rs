@@ -1,5 +1,6 @@
 //! What was seen: how far a server came, and how it ended.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
@@ -53,11 +54,13 @@ pub(crate) struct Observation {
     pub(crate) message: String,
     /// The signal that ended it.
     pub(crate) signal: Option<i32>,
+    /// What it did with the files beside its plugins, by their names: `loaded`, or its code for why not.
+    pub(crate) beside: BTreeMap<String, String>,
 }
 
 impl Observation {
     pub(crate) fn new(outcome: Outcome, stage: Stage, message: impl Into<String>) -> Self {
-        Self { outcome, stage, code: None, message: message.into(), signal: None }
+        Self { outcome, stage, code: None, message: message.into(), signal: None, beside: BTreeMap::new() }
     }
 
     /// The server has ended, which it should not have.

@@ -17,7 +17,7 @@ pub(crate) struct PluginRoot {
 
 impl PluginRoot {
     /// Copies `plugins` into a new root.
-    pub(crate) fn with(plugins: &[PluginFile]) -> Result<Self, String> {
+    pub(crate) fn with<'a>(plugins: impl IntoIterator<Item = &'a PluginFile>) -> Result<Self, String> {
         let folder = new_folder().map_err(|error| format!("cannot make a plugin root: {error}"))?;
         let mut root = Self { folder, files: Vec::new() };
         for PluginFile { folder, file } in plugins {

@@ -104,6 +104,20 @@ impl Expectation {
         }
     }
 
+    /// How the server words it, of a plugin that lies in its plugin root: `loaded`, or the beginning of its code. It has another process
+    /// load a plugin before itself.
+    pub(crate) fn by_a_server(&self) -> &str {
+        match (&self.predicted, self.alone) {
+            (Prediction::Refused(code), _) => code,
+            (_, Outcome::Works) => "loaded",
+            (_, Outcome::Refused) => "entry.",
+            (_, Outcome::Declined) => "accept.declined",
+            (_, Outcome::Failed) => "create.",
+            (_, Outcome::Crashed) => "trial.crashed",
+            (_, Outcome::Hung) => "trial.hung",
+        }
+    }
+
     /// Whether the bytes say one thing and the loader, rightly, another: a panic, a crash, a hang or a plain no in the plugin's own code.
     pub(crate) fn is_unforeseeable(&self) -> bool {
         self.predicted == Prediction::Works && self.alone != Outcome::Works

@@ -23,6 +23,10 @@ pub(crate) struct Scenario {
     /// Artifacts in its plugin root. None: it is given no plugin root.
     #[serde(default)]
     pub(crate) plugins: Vec<String>,
+    /// Artifacts that lie there as well, good and bad ones: of each the server does what is expected of the artifact. Where one is not
+    /// built for a host's target it is left out.
+    #[serde(default)]
+    pub(crate) beside: Vec<String>,
     /// What is expected in every host. Default: works.
     #[serde(default = "Expectation::works")]
     expect: Expectation,
@@ -46,7 +50,7 @@ impl Scenario {
                 bail!("scenario {name:?} starts {program:?}, which is no [[program]]; add it");
             }
         }
-        for plugin in &self.plugins {
+        for plugin in self.plugins.iter().chain(&self.beside) {
             let Some(artifact) = lab.artifacts.iter().find(|artifact| artifact.name == *plugin) else {
                 bail!("scenario {name:?} has plugin {plugin:?}, which is no [[artifact]]; add it");
             };
@@ -56,7 +60,8 @@ impl Scenario {
                     artifact.kind
                 );
             }
-            if let Some(target) = lab.targets.iter().find(|target| !artifact.is_built_for(target)) {
+            let missing = lab.targets.iter().find(|target| !artifact.is_built_for(target));
+            if let Some(target) = missing.filter(|_| self.plugins.contains(plugin)) {
                 bail!("scenario {name:?} has plugin {plugin:?}, which is not built for {}", target.triple);
             }
         }

@@ -34,6 +34,8 @@ pub(crate) struct Cast<'a> {
     pub(crate) server: DistFile<'a>,
     /// What lies in its plugin root, each with its folder there.
     pub(crate) plugins: Vec<(&'static str, DistFile<'a>)>,
+    /// What lies there beside them.
+    pub(crate) beside: Vec<(&'static str, DistFile<'a>)>,
 }
 
 impl Cast<'_> {
@@ -45,9 +47,11 @@ impl Cast<'_> {
     /// The key of what is remembered of it there.
     pub(crate) fn key(&self) -> String {
         let mut key = format!("{} {}", self.client.sha256, self.server.sha256);
-        for (folder, plugin) in &self.plugins {
-            // The name of the file, too, as the server sees it.
-            key.push_str(&format!(" {folder} {} {}", plugin.path, plugin.sha256));
+        for (flag, files) in self.files() {
+            for (folder, file) in files {
+                // The name of the file, too, as the server sees it.
+                key.push_str(&format!(" {flag} {folder} {} {}", file.path, file.sha256));
+            }
         }
         key
     }
@@ -61,10 +65,16 @@ impl Cast<'_> {
             "--patience-seconds".to_owned(),
             STEP_SECONDS.to_string(),
         ];
-        for (folder, plugin) in &self.plugins {
-            argv.extend(["--plugin".to_owned(), format!("{folder}={}", inside(plugin))]);
+        for (flag, files) in self.files() {
+            for (folder, file) in files {
+                argv.extend([flag.to_owned(), format!("{folder}={}", inside(file))]);
+            }
         }
         argv
+    }
+
+    fn files(&self) -> [(&'static str, &[(&'static str, DistFile<'_>)]); 2] {
+        [("--plugin", &self.plugins), ("--beside", &self.beside)]
     }
 }
 
@@ -112,6 +122,7 @@ mod tests {
             client: file("t/bin/client", client),
             server: file("t/bin/server", server),
             plugins: vec![("handlers", file(name, plugin))],
+            beside: vec![("middlewares", file("t/plugins/bad.so", "4"))],
         };
         let key = cast("1", "2", "3", "t/plugins/ip.so").key();
         assert_eq!(cast("1", "2", "3", "t/plugins/ip.so").key(), key);
@@ -125,7 +136,7 @@ mod tests {
         }
         assert_eq!(
             cast("1", "2", "3", "t/plugins/ip.so").argv().join(" "),
-            "/dist/t/bin/client --server /dist/t/bin/server --patience-seconds 30 --plugin handlers=/dist/t/plugins/ip.so"
+            "/dist/t/bin/client --server /dist/t/bin/server --patience-seconds 30 --plugin handlers=/dist/t/plugins/ip.so --beside middlewares=/dist/t/plugins/bad.so"
         );
     }
 }

@@ -100,14 +100,18 @@ fn hosts_rows(page: &mut String, report: &Report) {
 fn scenarios_table(page: &mut String, report: &Report) {
     let mut title = "\n## Servers\n\n\
          Each is started inside every host, built for it, and driven over loopback by a client that is built for it, too: requests that are \
-         answered and requests that are refused, and a graceful end. The prediction is that of its plugins' bytes.\n\n\
+         answered and requests that are refused, and a graceful end. The prediction is that of its plugins' bytes; \
+         with what lies beside them the server does what is expected of each.\n\n\
          | server | shows that | program | plugin root |\n| --- | --- | --- | --- |\n";
     for scenario in &report.scenarios {
         page.push_str(std::mem::take(&mut title));
-        let plugins = match scenario.plugins.as_slice() {
+        let mut plugins = match scenario.plugins.as_slice() {
             [] => "none".to_owned(),
             plugins => plugins.join(", "),
         };
+        if !scenario.beside.is_empty() {
+            plugins.push_str(&format!("; beside it {}", scenario.beside.join(", ")));
+        }
         let _ = writeln!(
             page,
             "| {} | {} | {} | {plugins} |",
@@ -249,11 +253,11 @@ mod tests {
         insta::assert_snapshot!(servers, @"
         Servers
 
-        Each is started inside every host, built for it, and driven over loopback by a client that is built for it, too: requests that are answered and requests that are refused, and a graceful end. The prediction is that of its plugins' bytes.
+        Each is started inside every host, built for it, and driven over loopback by a client that is built for it, too: requests that are answered and requests that are refused, and a graceful end. The prediction is that of its plugins' bytes; with what lies beside them the server does what is expected of each.
 
         | server | shows that | program | plugin root |
         | --- | --- | --- | --- |
-        | dyn-server-ip | it answers through the plugin | dyn-server | ip |
+        | dyn-server-ip | it answers through the plugin | dyn-server | ip; beside it abi-major-2, no-note |
         | static-server-ip | its twin does, too | static-server | none |
         ");
         let disagreements = page.split("## ").find(|section| section.starts_with("Disagreements")).unwrap();

@@ -79,6 +79,9 @@ pub(crate) struct ScenarioRow {
     pub(crate) server: String,
     /// The artifacts in its plugin root.
     pub(crate) plugins: Vec<String>,
+    /// Good and bad ones that lie there as well.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(crate) beside: Vec<String>,
 }
 
 /// A cell of either kind that does not agree.
@@ -119,6 +122,7 @@ impl From<&Scenario> for ScenarioRow {
             shows: scenario.shows.clone(),
             server: scenario.server.clone(),
             plugins: scenario.plugins.clone(),
+            beside: scenario.beside.clone(),
         }
     }
 }
@@ -321,7 +325,7 @@ impl Report {
                  "reasons": [{"code": "elf.machine", "text": "the plugin is for aarch64, host trixie-x86_64-gnu is x86_64"}]}
             ],
             "scenarios": [
-                {"name": "dyn-server-ip", "shows": "it answers through the plugin", "server": "dyn-server", "plugins": ["ip"]},
+                {"name": "dyn-server-ip", "shows": "it answers through the plugin", "server": "dyn-server", "plugins": ["ip"], "beside": ["abi-major-2", "no-note"]},
                 {"name": "static-server-ip", "shows": "its twin does, too", "server": "static-server", "plugins": []}
             ],
             "scenario_cells": [

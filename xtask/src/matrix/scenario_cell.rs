@@ -1,5 +1,7 @@
 //! One scenario in one host: what was predicted of its plugins, what the server did, and what `lab.toml` expects.
 
+use std::collections::BTreeMap;
+
 use plugin_compat::Verdict;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +19,9 @@ pub(crate) struct Driven {
     pub(crate) code: Option<String>,
     /// What it answered, or why it did not.
     pub(crate) message: String,
+    /// What it did with the files beside its plugins, by their names: `loaded`, or its code.
+    #[serde(default)]
+    pub(crate) beside: BTreeMap<String, String>,
 }
 
 /// A scenario's cell of the report.
@@ -41,6 +46,9 @@ pub(crate) struct ScenarioCell {
     /// What it answered, or why it did not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) message: Option<String>,
+    /// What it did with the files beside its plugins.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub(crate) beside: BTreeMap<String, String>,
     /// What does not fit, where `agree` is false.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub(crate) disagreements: Vec<String>,
@@ -51,13 +59,20 @@ pub(crate) fn compare(
     host: &str,
     scenario: &str,
     plugins: &[&Verdict],
+    beside: &[(&str, Expectation)],
     observed: Result<&Driven, &str>,
     expected: &Expectation,
 ) -> ScenarioCell {
     let refusal = plugins.iter().find_map(|verdict| verdict.reasons.first());
     let predicted = refusal.map_or_else(|| "works".to_owned(), |reason| reason.code.to_string());
     let disagreements = match observed {
-        Ok(driven) => disagreements(&predicted, driven, expected),
+        Ok(driven) => {
+            let mut found = disagreements(&predicted, driven, expected);
+            if driven.outcome == Outcome::Works {
+                found.extend(beside.iter().filter_map(|(name, expected)| beside_it(name, driven, expected)));
+            }
+            found
+        }
         Err(why) => vec![format!("not run, because {why}")],
     };
     ScenarioCell {
@@ -69,6 +84,7 @@ pub(crate) fn compare(
         agree: disagreements.is_empty(),
         stage: observed.ok().map(|driven| driven.stage.clone()),
         message: observed.ok().map(|driven| driven.message.clone()),
+        beside: observed.map_or_else(|_| BTreeMap::new(), |driven| driven.beside.clone()),
         disagreements,
     }
 }
@@ -96,6 +112,15 @@ fn disagreements(predicted: &str, driven: &Driven, expected: &Expectation) -> Ve
     found
 }
 
+/// What is wrong with what the server did with an artifact beside its plugins.
+fn beside_it(name: &str, driven: &Driven, expected: &Expectation) -> Option<String> {
+    let did = driven.beside.get(&format!("{name}.so")).map_or("nothing", String::as_str);
+    let expected = expected.by_a_server();
+    // A code that ends in a dot stands for all that begin with it.
+    let fits = did == expected || (expected.ends_with('.') && did.starts_with(expected));
+    (!fits).then(|| format!("beside its plugins {name}: {did}, expected {expected}"))
+}
+
 #[cfg(test)]
 mod tests {
     use plugin_compat::{Code, Reason};
@@ -104,7 +129,7 @@ mod tests {
 
     fn driven(outcome: Outcome, code: Option<&str>) -> Driven {
         let (stage, message) = ("request".to_owned(), "GET /ip: no answer".to_owned());
-        Driven { outcome, stage, code: code.map(str::to_owned), message }
+        Driven { outcome, stage, code: code.map(str::to_owned), message, beside: BTreeMap::new() }
     }
 
     #[test]
@@ -163,15 +188,32 @@ mod tests {
         let good = Verdict::of(Vec::new());
         let bad = Verdict::of(vec![Reason::new(Code::AbiMajor, "too new")]);
         let seen = driven(Outcome::Works, None);
-        let compare = |plugins: &[&Verdict]| compare("host", "s", plugins, Ok(&seen), &Expectation::works());
+        let compare =
+            |plugins: &[&Verdict]| compare("host", "s", plugins, &[], Ok(&seen), &Expectation::works());
         assert_eq!((compare(&[]).predicted.as_str(), compare(&[&good]).agree), ("works", true));
         let cell = compare(&[&good, &bad]);
         assert_eq!((cell.predicted.as_str(), cell.agree), ("abi.major", false));
     }
 
     #[test]
+    fn each_file_beside_the_plugins_is_held_to_its_own_expectation() {
+        let mut seen = driven(Outcome::Works, None);
+        for (file, did) in [("a.so", "abi.major"), ("b.so", "loaded"), ("c.so", "create.panicked")] {
+            seen.beside.insert(file.to_owned(), did.to_owned());
+        }
+        let (works, major) = (Expectation::works(), Expectation::refused("abi.major"));
+        let fails = Expectation { alone: Outcome::Failed, ..Expectation::works() };
+        let compare = |beside: &[(&str, Expectation)]| {
+            compare("host", "s", &[], beside, Ok(&seen), &Expectation::works()).disagreements
+        };
+        assert!(compare(&[("a", major.clone()), ("b", works.clone()), ("c", fails)]).is_empty());
+        assert_eq!(compare(&[("a", works)]), ["beside its plugins a: abi.major, expected loaded"]);
+        assert_eq!(compare(&[("d", major)]), ["beside its plugins d: nothing, expected abi.major"]);
+    }
+
+    #[test]
     fn a_cell_that_was_not_run_never_agrees_and_says_why() {
-        let cell = compare("host", "s", &[], Err("there is no binfmt_misc"), &Expectation::works());
+        let cell = compare("host", "s", &[], &[], Err("there is no binfmt_misc"), &Expectation::works());
         assert_eq!((cell.observed.as_str(), cell.agree), (NOT_RUN, false));
         assert_eq!(cell.disagreements, ["not run, because there is no binfmt_misc"]);
     }

@@ -13,7 +13,7 @@ use super::timings::Timings;
 use super::{Plugin, Run};
 use crate::engine;
 use crate::image::Image;
-use crate::lab::{Host, Meeting, Scenario, plugin_folder};
+use crate::lab::{Artifact, Host, Meeting, Scenario, Target, plugin_folder};
 
 impl Run<'_> {
     pub(super) fn drive_all(
@@ -58,21 +58,31 @@ impl Run<'_> {
         self.lab.scenarios.iter().filter(|_| wanted).collect()
     }
 
+    /// Those of `names` that are built for the platform of `host`.
+    fn built_for<'b>(&'b self, names: &'b [String], host: &'b Host) -> impl Iterator<Item = &'b Artifact> {
+        let home = self.home_of(host);
+        self.lab.artifacts.iter().filter(move |artifact| {
+            names.contains(&artifact.name) && home.is_some_and(|home| artifact.is_built_for(home))
+        })
+    }
+
+    fn home_of(&self, host: &Host) -> Option<&Target> {
+        self.lab.targets.iter().find(|target| host.meets(target) == Meeting::Home)
+    }
+
     fn cast<'b>(&'b self, scenario: &Scenario, host: &Host, image: &'b Image) -> Result<Cast<'b>> {
         let file = |name: &str| -> Result<DistFile<'b>> {
             let (dist, built) = self.program_of(host, name)?;
             Ok(DistFile { path: format!("{}/{}", dist.manifest.target, built.file), sha256: &built.sha256 })
         };
-        let plugins = scenario
-            .plugins
-            .iter()
-            .map(|name| {
-                let artifact = self.lab.artifacts.iter().find(|artifact| artifact.name == *name);
-                let folder = artifact.and_then(plugin_folder);
-                Ok((folder.with_context(|| format!("no server has {name:?} as a plugin"))?, file(name)?))
-            })
-            .collect::<Result<Vec<_>>>()?;
-        Ok(Cast { image, client: file(&scenario.client)?, server: file(&scenario.server)?, plugins })
+        let in_root = |artifact: &Artifact| {
+            let name = &artifact.name;
+            let folder = plugin_folder(artifact);
+            Ok((folder.with_context(|| format!("no server has {name:?} as a plugin"))?, file(name)?))
+        };
+        let plugins = self.built_for(&scenario.plugins, host).map(in_root).collect::<Result<Vec<_>>>()?;
+        let beside = self.built_for(&scenario.beside, host).map(in_root).collect::<Result<Vec<_>>>()?;
+        Ok(Cast { image, client: file(&scenario.client)?, server: file(&scenario.server)?, plugins, beside })
     }
 
     pub(super) fn compare_scenario(
@@ -89,6 +99,18 @@ impl Run<'_> {
             })
             .map(|at| predictions.verdict(&host.name, at))
             .collect();
-        scenario_cell::compare(&host.name, &scenario.name, &plugins, observed, scenario.expectation(host))
+        let beside: Vec<_> = self
+            .built_for(&scenario.beside, host)
+            .filter_map(|artifact| Some((artifact, self.home_of(host)?)))
+            .map(|(artifact, home)| (artifact.name.as_str(), self.lab.expectation(artifact, home, host)))
+            .collect();
+        scenario_cell::compare(
+            &host.name,
+            &scenario.name,
+            &plugins,
+            &beside,
+            observed,
+            scenario.expectation(host),
+        )
     }
 }

@@ -70,14 +70,31 @@ pub(crate) fn observe(patience: u32, handlers: &[PathBuf]) -> serde_json::Value 
     observe_server(&built().join("dyn-server"), patience, handlers)
 }
 
+/// What the program says of `dyn-server` with these handlers and these files beside them.
+pub(crate) fn observe_beside(patience: u32, handlers: &[PathBuf], beside: &[PathBuf]) -> serde_json::Value {
+    let mut command = command(&built().join("dyn-server"), patience, handlers);
+    for file in beside {
+        command.arg("--beside").arg(format!("handlers={}", file.display()));
+    }
+    answer(&mut command)
+}
+
 /// What the program says of a server with these handlers.
 pub(crate) fn observe_server(server: &Path, patience: u32, handlers: &[PathBuf]) -> serde_json::Value {
+    answer(&mut command(server, patience, handlers))
+}
+
+fn command(server: &Path, patience: u32, handlers: &[PathBuf]) -> Command {
     let mut command = e2e();
     command.arg("--server").arg(server);
     command.arg("--patience-seconds").arg(patience.to_string());
     for handler in handlers {
         command.arg("--plugin").arg(format!("handlers={}", handler.display()));
     }
+    command
+}
+
+fn answer(command: &mut Command) -> serde_json::Value {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()

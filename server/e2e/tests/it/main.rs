@@ -2,7 +2,7 @@
 
 mod lab;
 
-use crate::lab::{Lab, e2e, observe, observe_server};
+use crate::lab::{Lab, e2e, observe, observe_beside, observe_server};
 
 /// Seconds for servers that should come through: far more than a busy machine needs.
 const PATIENT: u32 = 60;
@@ -14,6 +14,18 @@ fn a_server_that_answers_through_the_plugin_works() {
     assert_eq!((seen["outcome"].as_str(), seen["stage"].as_str()), (Some("works"), Some("stop")), "{seen}");
     assert_eq!(seen["message"], r#"{"ip": "127.0.0.1"}"#);
     assert!(seen["code"].is_null() && seen["signal"].is_null(), "{seen}");
+}
+
+#[test]
+fn bad_plugins_beside_the_good_one_are_told_and_keep_nobody_from_being_served() {
+    let lab = Lab::new();
+    let beside =
+        [lab.truncated_ip(), lab.fixture("abi-major-2"), lab.fixture("abort-in-init"), lab.handler(&[])];
+    let names = beside.each_ref().map(|file| file.file_name().unwrap().to_str().unwrap().to_owned());
+    let seen = observe_beside(PATIENT, &[lab.ip()], &beside);
+    assert_eq!(seen["outcome"], "works", "{seen}");
+    let did: Vec<_> = names.iter().map(|name| seen["beside"][name].as_str().unwrap()).collect();
+    assert_eq!(did, ["elf.truncated", "abi.major", "trial.crashed", "loaded"], "{seen}");
 }
 
 #[test]

@@ -3,9 +3,8 @@
 //! A worker collects its lines and writes them together soon after, since a write for each would cost more than many an answer.
 
 use std::cell::RefCell;
-use std::fmt::Write as _;
 use std::io::Write as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hyper::{Method, StatusCode, Uri, Version};
@@ -23,6 +22,8 @@ const ONE_WRITE: usize = 4096;
 /// The lines of one worker that are not written yet.
 pub(super) struct AccessLog {
     lines: RefCell<String>,
+    /// The last client, and how it is written: often the next one is the same.
+    client: RefCell<(IpAddr, String)>,
     has_lines: Notify,
 }
 
@@ -60,7 +61,11 @@ impl<'a> Asked<'a> {
 
 impl AccessLog {
     pub(super) fn new() -> Self {
-        Self { lines: RefCell::new(String::with_capacity(FULL)), has_lines: Notify::new() }
+        Self {
+            lines: RefCell::new(String::with_capacity(FULL)),
+            client: RefCell::new((Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.to_string())),
+            has_lines: Notify::new(),
+        }
     }
 
     /// Adds a line, to be written by whoever runs [`Self::write_out`] or calls [`Self::flush`].
@@ -68,7 +73,11 @@ impl AccessLog {
         let mut lines = self.lines.borrow_mut();
         let first = lines.is_empty();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        push_line(&mut lines, now, entry);
+        let mut client = self.client.borrow_mut();
+        if client.0 != entry.client {
+            *client = (entry.client, entry.client.to_canonical().to_string());
+        }
+        push_line(&mut lines, now, &client.1, entry);
         if lines.len() >= FULL {
             write_all(&lines);
             lines.clear();
@@ -122,29 +131,39 @@ fn whole_lines(mut lines: &str, most: usize) -> impl Iterator<Item = &str> {
     })
 }
 
-fn push_line(line: &mut String, now: Duration, entry: &Entry<'_>) {
-    // Formatting into a string cannot fail.
-    let _ = write!(
-        line,
-        "time={}.{:03} level=info msg=request client={}",
-        now.as_secs(),
-        now.subsec_millis(),
-        entry.client.to_canonical()
-    );
-    if let Some(asked) = entry.asked {
+fn push_line(line: &mut String, now: Duration, client: &str, entry: &Entry<'_>) {
+    line.push_str("time=");
+    push_number(line, now.as_secs(), 1);
+    line.push('.');
+    push_number(line, now.subsec_millis().into(), 3);
+    line.push_str(" level=info msg=request client=");
+    line.push_str(client);
+    if let Some(asked) = &entry.asked {
         line.push_str(" method=");
         push_value(line, asked.method.as_str());
         line.push_str(" target=");
         push_value(line, asked.target());
         line.push_str(if asked.version == Version::HTTP_10 { " http=1.0" } else { " http=1.1" });
     }
-    let _ = writeln!(
-        line,
-        " status={} bytes={} duration_us={}",
-        entry.status.as_u16(),
-        entry.bytes,
-        entry.duration.as_micros()
-    );
+    line.push_str(" status=");
+    push_number(line, entry.status.as_u16().into(), 1);
+    line.push_str(" bytes=");
+    push_number(line, entry.bytes, 1);
+    line.push_str(" duration_us=");
+    push_number(line, u64::try_from(entry.duration.as_micros()).unwrap_or(u64::MAX), 1);
+    line.push('\n');
+}
+
+/// Appends a number with at least so many digits. `write!` takes several times as long, which shows when it is done for every request.
+fn push_number(line: &mut String, mut number: u64, least_digits: usize) {
+    let mut digits = [b'0'; 20];
+    let mut start = digits.len();
+    while number > 0 || digits.len() - start < least_digits {
+        start -= 1;
+        digits[start] = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+    digits[start..].iter().for_each(|digit| line.push(char::from(*digit)));
 }
 
 #[cfg(test)]
@@ -154,17 +173,17 @@ mod tests {
     use super::*;
 
     fn line_of(client: &str, asked: Option<&Asked<'_>>, status: StatusCode) -> String {
-        let client = client.parse().unwrap();
-        let entry = Entry { client, asked, status, bytes: 19, duration: Duration::from_micros(57) };
+        let (parsed, duration) = (client.parse().unwrap(), Duration::from_micros(57));
+        let entry = Entry { client: parsed, asked, status, bytes: 0, duration };
         let mut line = String::new();
-        push_line(&mut line, Duration::from_millis(1_700_000_000_007), &entry);
+        push_line(&mut line, Duration::from_millis(1_700_000_000_007), client, &entry);
         line
     }
 
     fn line(method: &str, target: &[u8]) -> String {
         let (head, ()) = Request::builder().method(method).uri(target).body(()).unwrap().into_parts();
         let asked = Asked::of(&head.method, &head.uri, head.version);
-        line_of("::ffff:192.0.2.1", Some(&asked), StatusCode::OK)
+        line_of("192.0.2.1", Some(&asked), StatusCode::OK)
     }
 
     #[test]
@@ -172,12 +191,39 @@ mod tests {
         assert_eq!(
             line("GET", b"/ip"),
             "time=1700000000.007 level=info msg=request client=192.0.2.1 method=GET target=/ip http=1.1 \
-             status=200 bytes=19 duration_us=57\n"
+             status=200 bytes=0 duration_us=57\n"
         );
         assert_eq!(
             line_of("2001:db8::1", None, StatusCode::BAD_REQUEST),
-            "time=1700000000.007 level=info msg=request client=2001:db8::1 status=400 bytes=19 duration_us=57\n"
+            "time=1700000000.007 level=info msg=request client=2001:db8::1 status=400 bytes=0 duration_us=57\n"
         );
+    }
+
+    #[test]
+    fn lines_are_collected() {
+        let log = AccessLog::new();
+        for client in ["::ffff:192.0.2.1", "::ffff:192.0.2.1", "2001:db8::1", "0.0.0.0"] {
+            let (client, duration) = (client.parse().unwrap(), Duration::ZERO);
+            log.record(&Entry { client, asked: None, status: StatusCode::OK, bytes: 12_345, duration });
+        }
+        let lines = log.lines.take();
+        let clients: Vec<&str> = lines
+            .lines()
+            .map(|line| line.split_once("client=").unwrap().1.split_once(' ').unwrap().0)
+            .collect();
+        assert_eq!(clients, ["192.0.2.1", "192.0.2.1", "2001:db8::1", "0.0.0.0"]);
+        assert_eq!(lines.matches(" status=200 bytes=12345 duration_us=0\n").count(), 4);
+    }
+
+    #[test]
+    fn numbers_are_written_in_full() {
+        for (number, least_digits, expected) in
+            [(0, 1, "0"), (7, 3, "007"), (1234, 3, "1234"), (u64::MAX, 1, "18446744073709551615")]
+        {
+            let mut line = String::new();
+            push_number(&mut line, number, least_digits);
+            assert_eq!(line, expected);
+        }
     }
 
     #[test]

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use http_body_util::Full;
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{CONNECTION, HeaderMap, HeaderValue};
-use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::access_log::{Asked, Entry};
@@ -19,7 +18,7 @@ use super::connection::Terms;
 use super::progress::Progress;
 use super::response;
 use super::screen::{Screened, screen};
-use super::service::{Arrived, WholeBody};
+use super::service::WholeBody;
 use crate::chain::refusal;
 
 /// One side of a connection, the client's.
@@ -62,32 +61,30 @@ impl Caller {
     }
 
     /// The answer to one request.
-    pub(super) fn answer(self: &Rc<Self>, request: Request<Incoming>) -> Answer {
+    pub(super) fn answer(self: &Rc<Self>, mut request: Request<Incoming>) -> Answer {
         self.progress.request_begins();
         let begin = self.terms.access_log.as_ref().map(|_| Instant::now());
-        let (head, body) = request.into_parts();
-        let client = self.terms.service.client(self.peer, &head.headers);
-        if let Screened::Answered(status) = screen(&head) {
+        let client = self.terms.service.client(self.peer, request.headers());
+        if let Screened::Answered(status) = screen(&request) {
             // The body of a request that is not understood is not looked at.
-            if !body.is_end_stream() {
+            if !request.body().is_end_stream() {
                 self.progress.body_left_unread();
             }
-            let asked = Asked::of(&head.method, &head.uri, head.version);
+            let asked = Asked::of(request.method(), request.uri(), request.version());
             return self
                 .finish(client, &asked, begin, refusal(status.as_u16()), true, HeaderMap::new())
                 .into();
         }
-        if !body.is_end_stream() {
-            return self.answer_later(client, head, begin, Some(body));
+        if !request.body().is_end_stream() {
+            return self.answer_later(client, request, begin);
         }
-        let mut request = Arrived { client, head, body: Bytes::new() };
-        let Some(answer) = self.terms.service.respond_at_once(&request) else {
-            return self.answer_later(client, request.head, begin, None);
+        let Some(answer) = self.terms.service.respond_at_once(client, &request, &[]) else {
+            return self.answer_later(client, request, begin);
         };
         // The request has been answered, so its memory may serve the response.
-        let mut headers = std::mem::take(&mut request.head.headers);
+        let mut headers = std::mem::take(request.headers_mut());
         headers.clear();
-        let asked = Asked::of(&request.head.method, &request.head.uri, request.head.version);
+        let asked = Asked::of(request.method(), request.uri(), request.version());
         self.finish(client, &asked, begin, answer, false, headers).into()
     }
 
@@ -95,34 +92,25 @@ impl Caller {
     fn answer_later(
         self: &Rc<Self>,
         client: SocketAddr,
-        head: Parts,
+        request: Request<Incoming>,
         begin: Option<Instant>,
-        body: Option<Incoming>,
     ) -> Answer {
         let caller = Rc::clone(self);
         Answer::Awaited(Box::pin(async move {
-            let (method, uri, version) = (head.method.clone(), head.uri.clone(), head.version);
-            let (answer, last) = caller.wait(client, head, body).await;
-            let asked = Asked::of(&method, &uri, version);
+            let (method, uri) = (request.method().clone(), request.uri().clone());
+            let asked = Asked::of(&method, &uri, request.version());
+            let (answer, last) = caller.wait(client, request).await;
             caller.finish(client, &asked, begin, answer, last, HeaderMap::new())
         }))
     }
 
     /// The plugins' answer or a refusal, and whether no other request may follow.
-    async fn wait(
-        &self,
-        client: SocketAddr,
-        head: Parts,
-        body: Option<Incoming>,
-    ) -> (plugin_host::Response, bool) {
-        let body = match body {
-            Some(body) => self.terms.service.read_body(&head, body).await,
-            None => Ok(WholeBody { bytes: Bytes::new(), ends_connection: false }),
-        };
-        match body {
+    async fn wait(&self, client: SocketAddr, request: Request<Incoming>) -> (plugin_host::Response, bool) {
+        let (head, body) = request.into_parts();
+        match self.terms.service.read_body(&head.headers, body).await {
             Ok(WholeBody { bytes, ends_connection }) => {
-                let request = Arrived { client, head, body: bytes };
-                (self.terms.service.respond(request).await, ends_connection)
+                let request = Request::from_parts(head, bytes);
+                (self.terms.service.respond(client, request).await, ends_connection)
             }
             Err(status) => {
                 self.progress.body_left_unread();

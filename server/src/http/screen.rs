@@ -1,8 +1,7 @@
 //! What is answered before any plugin sees the request: forms of requests that HTTP knows and plugins need not.
 
-use hyper::header::HOST;
-use hyper::http::request::Parts;
-use hyper::{Method, StatusCode, Version};
+use hyper::header::{HOST, HeaderMap};
+use hyper::{Method, Request, StatusCode, Version};
 
 /// What is to become of a request, by its head.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,37 +12,35 @@ pub(super) enum Screened {
     Answered(StatusCode),
 }
 
-pub(super) fn screen(head: &Parts) -> Screened {
+pub(super) fn screen<B>(request: &Request<B>) -> Screened {
     use Screened::{Answered, Pass};
-    if !names_one_host(head) {
+    if !names_one_host(request.headers(), request.version()) {
         return Answered(StatusCode::BAD_REQUEST);
     }
     // RFC 9110, section 9.3.6: for proxies, which this is not.
-    if head.method == Method::CONNECT {
+    if request.method() == Method::CONNECT {
         return Answered(StatusCode::NOT_IMPLEMENTED);
     }
-    match head.uri.path() {
+    match request.uri().path() {
         path if path.starts_with('/') => Pass,
         // RFC 9110, section 9.3.7: a question to the server as a whole, good as a ping.
-        "*" if head.method == Method::OPTIONS => Answered(StatusCode::NO_CONTENT),
+        "*" if request.method() == Method::OPTIONS => Answered(StatusCode::NO_CONTENT),
         _ => Answered(StatusCode::BAD_REQUEST),
     }
 }
 
 /// RFC 9112, section 3.2: none or several are to be refused, as different readers would see different hosts. HTTP/1.0 knew no such field.
-fn names_one_host(head: &Parts) -> bool {
-    let mut hosts = head.headers.get_all(HOST).iter();
+fn names_one_host(headers: &HeaderMap, version: Version) -> bool {
+    let mut hosts = headers.get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
         (Some(_), None) => true,
-        (None, _) => head.version == Version::HTTP_10,
+        (None, _) => version == Version::HTTP_10,
         (Some(_), Some(_)) => false,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use hyper::Request;
-
     use super::*;
 
     fn check(method: &str, target: &str, version: Version, hosts: &[&str]) -> u16 {
@@ -51,7 +48,7 @@ mod tests {
         for host in hosts {
             request = request.header(HOST, *host);
         }
-        match screen(&request.body(()).unwrap().into_parts().0) {
+        match screen(&request.body(()).unwrap()) {
             Screened::Pass => 0,
             Screened::Answered(status) => status.as_u16(),
         }

@@ -7,8 +7,7 @@ use std::time::Duration;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{HeaderMap, TRANSFER_ENCODING};
-use hyper::http::request::Parts;
-use hyper::{StatusCode, Version};
+use hyper::{Request, StatusCode, Version};
 use plugin_host::HttpVersion;
 use tokio::time::timeout;
 
@@ -59,11 +58,15 @@ impl Service {
         self.shared.proxies.client(peer, headers)
     }
 
-    /// Reads the body of the request with this head.
+    /// Reads the body of the request with these headers.
     ///
     /// # Errors
     /// The status to answer, if it is too large, too slow or malformed.
-    pub(super) async fn read_body(&self, head: &Parts, body: Incoming) -> Result<WholeBody, StatusCode> {
+    pub(super) async fn read_body(
+        &self,
+        headers: &HeaderMap,
+        body: Incoming,
+    ) -> Result<WholeBody, StatusCode> {
         if body.is_end_stream() {
             return Ok(WholeBody { bytes: Bytes::new(), ends_connection: false });
         }
@@ -80,49 +83,46 @@ impl Service {
         };
         // RFC 9112, section 6.3: where a length is given beside the chunks, the connection ends with the request, for somebody on
         // the way may have believed the length. hyper goes by the chunks and does not tell whether there was a length.
-        Ok(WholeBody { bytes, ends_connection: head.headers.contains_key(TRANSFER_ENCODING) })
+        Ok(WholeBody { bytes, ends_connection: headers.contains_key(TRANSFER_ENCODING) })
     }
 
-    /// The plugins' answer, unless making it may take long and would hold up what else this thread serves.
-    pub(super) fn respond_at_once(&self, request: &Arrived) -> Option<plugin_host::Response> {
-        self.shared.chain.answer_unless_it_may_block(&request.lend())
+    /// The plugins' answer to a request with this whole `body`, unless making it may take long and would hold up what else this
+    /// thread serves.
+    pub(super) fn respond_at_once<B>(
+        &self,
+        client: SocketAddr,
+        request: &Request<B>,
+        body: &[u8],
+    ) -> Option<plugin_host::Response> {
+        self.shared.chain.answer_unless_it_may_block(&lend(client, request, body))
     }
 
     /// The plugins' answer, made on a thread that may block if it may take long.
-    pub(super) async fn respond(&self, request: Arrived) -> plugin_host::Response {
-        if let Some(answer) = self.respond_at_once(&request) {
+    pub(super) async fn respond(&self, client: SocketAddr, request: Request<Bytes>) -> plugin_host::Response {
+        if let Some(answer) = self.respond_at_once(client, &request, request.body()) {
             return answer;
         }
         let chain = self.shared.chain.clone();
-        let answer = tokio::task::spawn_blocking(move || chain.answer(&request.lend())).await;
+        let answer =
+            tokio::task::spawn_blocking(move || chain.answer(&lend(client, &request, request.body())));
         // The task ends early only when the runtime does.
-        answer.unwrap_or_else(|_| refusal(503))
+        answer.await.unwrap_or_else(|_| refusal(503))
     }
 }
 
-/// A request that is here whole.
-pub(super) struct Arrived {
-    pub(super) client: SocketAddr,
-    pub(super) head: Parts,
-    pub(super) body: Bytes,
-}
-
-impl Arrived {
-    /// The request in the form in which plugins are shown it.
-    fn lend(&self) -> plugin_host::Request<'_> {
-        let head = &self.head;
-        plugin_host::Request {
-            method: head.method.as_str(),
-            path: head.uri.path(),
-            query: head.uri.query(),
-            mount: None,
-            version: match head.version {
-                Version::HTTP_10 => HttpVersion::Http10,
-                _ => HttpVersion::Http11,
-            },
-            peer: Some(self.client),
-            headers: head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect(),
-            body: &self.body,
-        }
+/// The request in the form in which plugins are shown it.
+fn lend<'a, B>(client: SocketAddr, request: &'a Request<B>, body: &'a [u8]) -> plugin_host::Request<'a> {
+    plugin_host::Request {
+        method: request.method().as_str(),
+        path: request.uri().path(),
+        query: request.uri().query(),
+        mount: None,
+        version: match request.version() {
+            Version::HTTP_10 => HttpVersion::Http10,
+            _ => HttpVersion::Http11,
+        },
+        peer: Some(client),
+        headers: request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect(),
+        body,
     }
 }

@@ -65,7 +65,12 @@ impl Deployment {
         let (orders, inbox) = channel();
         let root = match source {
             PluginSource::Folder => Some(plugin_root(options)?),
-            PluginSource::Linked(_) => None,
+            PluginSource::Linked(_) => {
+                if let Some(root) = &options.plugin_root {
+                    tracing::warn!(root = %root.display(), "the plugin root is left alone, the plugins are part of this program");
+                }
+                None
+            }
         };
         // Before the first look at the files, so that no change falls between.
         if let Some(root) = root.as_deref().filter(|_| options.on_change != OnChange::Ignore) {
@@ -108,6 +113,7 @@ impl Deployment {
             work.take_linked(plugins)?;
         }
         work.follow_files(&BTreeSet::new());
+        work.point_out_absent();
         let shared = Arc::clone(&work.shared);
         let thread = thread::Builder::new()
             .name("plugins".to_owned())
@@ -203,6 +209,21 @@ impl Work {
             self.middlewares.follow(&self.surroundings, &listing, unsettled);
         }
         self.lay_out();
+    }
+
+    /// A section of the configuration file whose plugin is not there may well be a misspelt name.
+    fn point_out_absent(&self) {
+        let required = self.options.required_middlewares();
+        let handlers = self.options.handlers.keys().filter(|name| self.shared.handlers.slot(name).is_none());
+        let middlewares = self.options.middlewares.keys().filter(|name| {
+            self.shared.middlewares.slot(name).is_none() && !required.contains(&name.as_str())
+        });
+        for name in handlers.chain(middlewares) {
+            tracing::warn!(
+                plugin = name,
+                "the configuration file has settings for a plugin that is not there"
+            );
+        }
     }
 
     fn files_differ(&self, unsettled: &BTreeSet<PathBuf>) -> bool {

@@ -87,6 +87,16 @@ fn handlers_are_mounted_and_set_up_as_the_file_says() {
 }
 
 #[test]
+fn settings_for_nobody_are_pointed_out() {
+    let lab = Lab::new().mirror(&[]);
+    let config = lab.config("[handlers.miror]\n[handlers.mirror]\n[middlewares.cros]\nrequired = false\n");
+    let mut server = lab.serve(&[&config]);
+    server.wait_for_log("settings for a plugin that is not there\" plugin=miror");
+    server.wait_for_log("settings for a plugin that is not there\" plugin=cros");
+    assert!(!server.has_logged("not there\" plugin=mirror"));
+}
+
+#[test]
 fn a_plugin_that_refuses_its_settings_is_refused() {
     let lab = Lab::new().mirror(&[]);
     let config = lab.config(&format!("[handlers.mirror]\nsettings = \"{}\"", "x".repeat(300)));

@@ -213,8 +213,12 @@ impl Run<'_> {
             })
             .collect::<Result<_>>()?;
         let mut memory = Memory::<Observed>::recall(&self.ground.cache, &place.key(self.engine));
-        let mut seen: Vec<Option<Observed>> =
-            subjects.iter().map(|subject| memory.of(&subject.key()).cloned()).collect();
+        // What was expected once may be so no longer: then it is a surprise, too.
+        let agrees = |index, observed: &Observed| self.compare(host, index, predictions, Ok(observed)).agree;
+        let recall = |(index, subject): (usize, &Subject<'_>)| {
+            memory.of(&subject.key()).filter(|observed| agrees(index, observed)).cloned()
+        };
+        let mut seen: Vec<Option<Observed>> = subjects.iter().enumerate().map(recall).collect();
         let fresh: Vec<usize> = (0..subjects.len()).filter(|&at| seen[at].is_none()).collect();
         bar.inc((subjects.len() - fresh.len()) as u64);
         if !fresh.is_empty() {
@@ -225,7 +229,7 @@ impl Run<'_> {
                 if let Ok(mut timings) = timings.lock() {
                     timings.probe(emulated, millis);
                 }
-                if self.compare(host, index, predictions, Ok(&observed)).agree {
+                if agrees(index, &observed) {
                     memory.keep(subjects[index].key(), &observed);
                 }
                 seen[index] = Some(observed);

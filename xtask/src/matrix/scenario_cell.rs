@@ -20,7 +20,6 @@ pub(crate) struct Driven {
     /// What it answered, or why it did not.
     pub(crate) message: String,
     /// What it did with the files beside its plugins, by their names: `loaded`, or its code.
-    #[serde(default)]
     pub(crate) beside: BTreeMap<String, String>,
 }
 
@@ -181,6 +180,15 @@ mod tests {
         for (predicted, driven, expected, found) in cases {
             assert_eq!(disagreements(predicted, &driven, expected), found, "{predicted} {driven:?}");
         }
+    }
+
+    #[test]
+    fn what_an_older_client_or_an_older_run_wrote_is_not_taken_for_an_answer() {
+        let answer =
+            r#"{"outcome":"works","stage":"stop","code":null,"message":"","signal":null,"beside":{}}"#;
+        assert_eq!(serde_json::from_str::<Driven>(answer).unwrap().outcome, Outcome::Works);
+        let older = answer.replace(",\"beside\":{}", "");
+        assert!(serde_json::from_str::<Driven>(&older).is_err());
     }
 
     #[test]

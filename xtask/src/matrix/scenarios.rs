@@ -30,7 +30,9 @@ impl Run<'_> {
         let mut seen = Vec::new();
         for scenario in self.scenarios_in(host) {
             let cast = self.cast(scenario, host, image)?;
-            let driven = match memory.of(&cast.key()) {
+            let agrees =
+                |driven: &Driven| self.compare_scenario(host, scenario, predictions, Ok(driven)).agree;
+            let driven = match memory.of(&cast.key()).filter(|driven| agrees(driven)) {
                 Some(driven) => driven.clone(),
                 None => {
                     let started = Instant::now();
@@ -39,7 +41,7 @@ impl Run<'_> {
                     if let Ok(mut timings) = timings.lock() {
                         timings.scenario(emulated, started.elapsed());
                     }
-                    if self.compare_scenario(host, scenario, predictions, Ok(&driven)).agree {
+                    if agrees(&driven) {
                         memory.keep(cast.key(), &driven);
                         memory.save()?;
                     }

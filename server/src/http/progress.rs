@@ -22,8 +22,8 @@ const LINGER: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Progress {
     phase: Cell<Phase>,
-    /// When the phase began.
-    since: Cell<Instant>,
+    /// When the phase began; looked up only when somebody wants to know, as most heads come whole.
+    since: Cell<Option<Instant>>,
     /// When the client ceased to take what is to be written, if it has.
     write_blocked_since: Cell<Option<Instant>>,
     body_unread: Cell<bool>,
@@ -60,7 +60,7 @@ impl Progress {
     pub(super) fn new() -> Self {
         Self {
             phase: Cell::new(Phase::Head),
-            since: Cell::new(Instant::now()),
+            since: Cell::new(None),
             write_blocked_since: Cell::new(None),
             body_unread: Cell::new(false),
             holds_back: Cell::new(false),
@@ -143,7 +143,8 @@ impl Progress {
         lingers
     }
 
-    /// Until when the next step has to come, and what it is; none as long as the service works.
+    /// Until when the next step has to come, and what it is; none as long as the service works. To be asked whenever nothing
+    /// more happens by itself, for the time begins with that.
     pub(super) fn deadline(&self, limits: &TimeLimits) -> Option<(Instant, Overdue)> {
         if let Some(since) = self.write_blocked_since.get() {
             return Some((since + limits.write, Overdue::Write));
@@ -154,12 +155,17 @@ impl Progress {
             Phase::Lingering => (LINGER, Overdue::Linger),
             Phase::Request | Phase::Answer => return None,
         };
-        Some((self.since.get() + span, step))
+        let since = self.since.get().unwrap_or_else(|| {
+            let now = Instant::now();
+            self.since.set(Some(now));
+            now
+        });
+        Some((since + span, step))
     }
 
     fn enter(&self, phase: Phase) {
         self.phase.set(phase);
-        self.since.set(Instant::now());
+        self.since.set(None);
     }
 }
 

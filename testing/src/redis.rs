@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-use crate::service::{Missing, Service};
+use crate::service::{self, Missing, Service};
 
 /// A Redis of its own for one test. It keeps nothing on disk and allows `DEBUG`.
 #[derive(Debug)]
@@ -97,6 +97,23 @@ impl Redis {
         command(&self.socket(), words).expect("Redis answers")
     }
 
+    /// Unpipelined GETs a second of so many clients, as `redis-benchmark` of the same image measures them.
+    ///
+    /// # Panics
+    /// If it does not run, or says something else than it does today.
+    pub fn benchmark(&self, clients: usize, requests: usize) -> f64 {
+        let numbers = [clients.to_string(), "-n".to_owned(), requests.to_string()];
+        let argv: Vec<OsString> =
+            BENCHMARK.iter().map(OsString::from).chain(numbers.iter().map(OsString::from)).collect();
+        let output = service::run(IMAGE, self.folder.path(), MOUNTED, &argv);
+        let line = output
+            .lines()
+            .find(|line| line.starts_with("\"GET\""))
+            .unwrap_or_else(|| panic!("no GET in {output}"));
+        let rate = line.split(',').nth(1).unwrap_or_default().trim_matches('"');
+        rate.parse().unwrap_or_else(|_| panic!("no rate in {line}"))
+    }
+
     /// Gives it a command and does not wait for the answer, as to have it sleep.
     ///
     /// # Panics
@@ -105,6 +122,10 @@ impl Redis {
         send(&self.socket(), words).expect("Redis listens");
     }
 }
+
+/// Options of `redis-benchmark` that its output in commas goes with: name, then requests a second.
+const BENCHMARK: [&str; 7] =
+    ["/usr/bin/redis-benchmark", "-s", "/run/redis/redis.sock", "-t", "get", "--csv", "-c"];
 
 fn command(socket: &Path, words: &[&str]) -> io::Result<RedisReply> {
     let mut answer = BufReader::new(send(socket, words)?);

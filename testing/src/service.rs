@@ -47,14 +47,8 @@ impl Service {
     ) -> Result<Service, Missing> {
         let log = folder.join("log");
         let output = File::create(&log).expect("the folder of a service can be written");
-        let mut mount = folder.as_os_str().to_owned();
-        mount.push(format!(":{mounted}:rw"));
-        let mut command = xtask();
+        let mut command = exec(image, folder, mounted, argv);
         command
-            .args(["exec", "--image", image, "--until-stdin-ends", "--deadline", LONGEST_RUN, "--mount"])
-            .arg(mount)
-            .arg("--")
-            .args(argv)
             // Kept open by this process alone: its end is the end of the service.
             .stdin(Stdio::piped())
             .stdout(output.try_clone().expect("a file can be shared"))
@@ -88,6 +82,30 @@ impl Drop for Service {
         drop(self.child.stdin.take());
         let _ = self.child.wait();
     }
+}
+
+/// Runs a program to its end, with the same folder, and gives what it printed.
+pub(crate) fn run(image: &str, folder: &Path, mounted: &str, argv: &[OsString]) -> String {
+    let mut command = exec(image, folder, mounted, argv);
+    // Held open until it has ended.
+    let (_end, stdin) = std::io::pipe().map(|(reader, writer)| (writer, reader)).expect("a pipe");
+    let output =
+        command.stdin(stdin).output().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?} ended with {}:\n{stderr}", output.status);
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn exec(image: &str, folder: &Path, mounted: &str, argv: &[OsString]) -> Command {
+    let mut mount = folder.as_os_str().to_owned();
+    mount.push(format!(":{mounted}:rw"));
+    let mut command = xtask();
+    command
+        .args(["exec", "--image", image, "--until-stdin-ends", "--deadline", LONGEST_RUN, "--mount"])
+        .arg(mount)
+        .arg("--")
+        .args(argv);
+    command
 }
 
 fn xtask() -> Command {

@@ -45,7 +45,8 @@ fn build(lab: &Lab, source: &str) -> PathBuf {
         repository().join("plugins/sdk").display()
     );
     fs::write(crate_root.join("Cargo.toml"), manifest).unwrap();
-    run(Command::new(env!("CARGO")).current_dir(&crate_root).args(["build", "--offline"]));
+    let mut cargo = Command::new(env!("CARGO"));
+    run(cargo.current_dir(&crate_root).args(["build", "--offline", "--target-dir", "target"]));
     crate_root.join("target/debug/libhello.so")
 }
 

@@ -2,19 +2,6 @@
 
 use plugin_abi::{Bytes, Text};
 
-/// Fields that frame the message or rule the connection: the host's alone. A plugin that set one could
-/// make a client see two answers where there is one.
-const RESERVED: [&str; 8] = [
-    "connection",
-    "content-length",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
-
 /// A field's name in lower case, if a plugin may set it.
 ///
 /// # Safety
@@ -22,11 +9,11 @@ const RESERVED: [&str; 8] = [
 pub(crate) unsafe fn name(name: Text) -> Result<String, String> {
     // SAFETY: the caller's promise.
     let text = unsafe { name.as_str() }.map_err(|error| format!("a field name is no text: {error}"))?;
-    if text.is_empty() || !text.bytes().all(is_token_byte) {
+    if text.is_empty() || !text.bytes().all(|byte| TOKEN[usize::from(byte)]) {
         return Err(format!("{text:?} is no field name"));
     }
     let lower = text.to_ascii_lowercase();
-    if RESERVED.contains(&lower.as_str()) {
+    if is_reserved(&lower) {
         return Err(format!("the field {lower} is the host's to set"));
     }
     Ok(lower)
@@ -46,10 +33,32 @@ pub(crate) unsafe fn value(value: Bytes) -> Result<Vec<u8>, String> {
     }
 }
 
-/// `tchar` of RFC 9110, section 5.6.2.
-fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+/// Whether a field frames the message or rules the connection: the host's alone. A plugin that set one could make a client
+/// see two answers where there is one.
+fn is_reserved(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "content-length"
+            | "keep-alive"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
 }
+
+/// Which bytes are a `tchar` of RFC 9110, section 5.6.2. A table, because every byte of every name is looked up.
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte] = matches!(byte as u8, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~');
+        byte += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests {

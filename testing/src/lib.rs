@@ -2,8 +2,13 @@
 //!
 //! Programs run as `cargo xtask exec` runs them: in an image, without network, dead with their parent. What they serve is
 //! reached over a unix socket in a folder that both sides see; [`Relay`] puts a TCP port of loopback before it.
+//!
+//! With the feature `docker`, testcontainers starts the same images in a docker engine where one answers. That is a feature because it brings
+//! fifty crates.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "docker")]
+mod container;
 mod redis;
 mod relay;
 mod service;

@@ -1,6 +1,5 @@
 //! Redis, from the image `redis`.
 
-use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -12,7 +11,7 @@ use crate::service::{self, Missing, Service};
 pub struct Redis {
     service: Option<Service>,
     folder: tempfile::TempDir,
-    arguments: Vec<OsString>,
+    arguments: Vec<String>,
 }
 
 /// What Redis answered to a command.
@@ -58,7 +57,7 @@ impl Redis {
             "--enable-debug-command",
             "local",
         ];
-        let arguments = fixed.iter().chain(options).map(OsString::from).collect();
+        let arguments = fixed.iter().chain(options).map(|&word| word.to_owned()).collect();
         let mut redis = Redis { service: None, folder, arguments };
         redis.start_again()?;
         Ok(redis)
@@ -102,9 +101,9 @@ impl Redis {
     /// # Panics
     /// If it does not run, or says something else than it does today.
     pub fn benchmark(&self, clients: usize, requests: usize) -> f64 {
-        let numbers = [clients.to_string(), "-n".to_owned(), requests.to_string()];
-        let argv: Vec<OsString> =
-            BENCHMARK.iter().map(OsString::from).chain(numbers.iter().map(OsString::from)).collect();
+        let fixed = BENCHMARK.map(str::to_owned).into_iter();
+        let argv: Vec<String> =
+            fixed.chain([clients.to_string(), "-n".to_owned(), requests.to_string()]).collect();
         let output = service::run(IMAGE, self.folder.path(), MOUNTED, &argv);
         let line = output
             .lines()

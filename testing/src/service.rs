@@ -1,17 +1,32 @@
 //! A program in a pinned image that runs beside a test.
 
 use std::env;
-use std::ffi::OsString;
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A running program. Killed when dropped, and also when the test's process ends in whatever way.
+#[cfg(feature = "docker")]
+use crate::container::Container;
+
+/// A running program. Killed when dropped, and also when the test's process ends in whatever way, unless testcontainers
+/// runs it: that leaves its container behind when the process is killed.
 #[derive(Debug)]
-pub struct Service {
-    child: Child,
-    log: PathBuf,
+pub struct Service(Runner);
+
+#[derive(Debug)]
+enum Runner {
+    /// `cargo xtask exec`, and what it has printed.
+    Xtask { child: Child, log: std::path::PathBuf },
+    #[cfg(feature = "docker")]
+    Docker(Box<Container>),
+}
+
+/// A program that has ended though nobody wanted it to.
+struct Ended {
+    how: String,
+    /// Whether that is because this machine lacks something.
+    lacking: bool,
 }
 
 /// Why a service cannot run on this machine; a test says `skipped` and this.
@@ -30,8 +45,7 @@ const PATIENCE: Duration = Duration::from_secs(180);
 const LONGEST_RUN: &str = "3600";
 
 impl Service {
-    /// Starts `argv` in the image called `image`; it sees `folder` as `mounted`, may write there, and logs to the file `log` in it. Returns once
-    /// `is_ready` says so.
+    /// Starts `argv` in the image called `image`; it sees `folder` as `mounted` and may write there. Returns once `is_ready` says so.
     ///
     /// # Errors
     /// [`Missing`] if this machine cannot run it, as one without user namespaces.
@@ -42,9 +56,39 @@ impl Service {
         image: &str,
         folder: &Path,
         mounted: &str,
-        argv: &[OsString],
+        argv: &[String],
         mut is_ready: impl FnMut() -> bool,
     ) -> Result<Service, Missing> {
+        let mut runner = Runner::start(image, folder, mounted, argv);
+        let deadline = Instant::now() + PATIENCE;
+        while !is_ready() {
+            if let Some(Ended { how, lacking }) = runner.ended() {
+                if lacking && env::var_os(REQUIRED).is_none() {
+                    return Err(Missing(format!(
+                        "image {image} cannot run here: {}",
+                        runner.output().trim()
+                    )));
+                }
+                panic!("{argv:?} in image {image} ended with {how}:\n{}", runner.output());
+            }
+            assert!(Instant::now() < deadline, "{argv:?} is not ready:\n{}", runner.output());
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+        Ok(Service(runner))
+    }
+
+    /// What it has printed.
+    pub fn output(&self) -> String {
+        self.0.output()
+    }
+}
+
+impl Runner {
+    fn start(image: &str, folder: &Path, mounted: &str, argv: &[String]) -> Runner {
+        #[cfg(feature = "docker")]
+        if crate::container::engine_answers() {
+            return Runner::Docker(Box::new(Container::start(image, folder, mounted, argv)));
+        }
         let log = folder.join("log");
         let output = File::create(&log).expect("the folder of a service can be written");
         let mut command = exec(image, folder, mounted, argv);
@@ -54,38 +98,48 @@ impl Service {
             .stdout(output.try_clone().expect("a file can be shared"))
             .stderr(output);
         let child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
-        let mut service = Service { child, log };
-        let deadline = Instant::now() + PATIENCE;
-        while !is_ready() {
-            if let Some(status) = service.child.try_wait().expect("a child can be waited for") {
-                let output = service.output();
-                let required = env::var_os(REQUIRED).is_some();
-                if !required && status.code().is_some_and(|code| LACKING.contains(&code)) {
-                    return Err(Missing(format!("image {image} cannot run here: {}", output.trim())));
-                }
-                panic!("{command:?} ended with {status}:\n{output}");
-            }
-            assert!(Instant::now() < deadline, "{command:?} is not ready:\n{}", service.output());
-            std::thread::park_timeout(Duration::from_millis(5));
-        }
-        Ok(service)
+        Runner::Xtask { child, log }
     }
 
-    /// What it has printed.
-    pub fn output(&self) -> String {
-        fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+    fn ended(&mut self) -> Option<Ended> {
+        match self {
+            Runner::Xtask { child, .. } => {
+                let status = child.try_wait().expect("a child can be waited for")?;
+                let lacking = status.code().is_some_and(|code| LACKING.contains(&code));
+                Some(Ended { how: status.to_string(), lacking })
+            }
+            #[cfg(feature = "docker")]
+            Runner::Docker(container) => container.ended().map(|how| Ended { how, lacking: false }),
+        }
+    }
+
+    fn output(&self) -> String {
+        match self {
+            Runner::Xtask { log, .. } => {
+                fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+            }
+            #[cfg(feature = "docker")]
+            Runner::Docker(container) => container.output(),
+        }
     }
 }
 
-impl Drop for Service {
+impl Drop for Runner {
     fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        let _ = self.child.wait();
+        match self {
+            Runner::Xtask { child, .. } => {
+                drop(child.stdin.take());
+                let _ = child.wait();
+            }
+            // Removed when it is dropped itself.
+            #[cfg(feature = "docker")]
+            Runner::Docker(_) => {}
+        }
     }
 }
 
 /// Runs a program to its end, with the same folder, and gives what it printed.
-pub(crate) fn run(image: &str, folder: &Path, mounted: &str, argv: &[OsString]) -> String {
+pub(crate) fn run(image: &str, folder: &Path, mounted: &str, argv: &[String]) -> String {
     let mut command = exec(image, folder, mounted, argv);
     // Held open until it has ended.
     let (_end, stdin) = std::io::pipe().map(|(reader, writer)| (writer, reader)).expect("a pipe");
@@ -96,7 +150,7 @@ pub(crate) fn run(image: &str, folder: &Path, mounted: &str, argv: &[OsString]) 
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-fn exec(image: &str, folder: &Path, mounted: &str, argv: &[OsString]) -> Command {
+fn exec(image: &str, folder: &Path, mounted: &str, argv: &[String]) -> Command {
     let mut mount = folder.as_os_str().to_owned();
     mount.push(format!(":{mounted}:rw"));
     let mut command = xtask();
@@ -108,7 +162,7 @@ fn exec(image: &str, folder: &Path, mounted: &str, argv: &[OsString]) -> Command
     command
 }
 
-fn xtask() -> Command {
+pub(crate) fn xtask() -> Command {
     if let Some(xtask) = env::var_os(XTASK) {
         return Command::new(xtask);
     }

@@ -10,13 +10,16 @@ use crate::ground::Ground;
 use crate::lab::Lab;
 use crate::process;
 
+/// Crates whose tests start services.
+const SERVICE_TESTS: &[&str] = &["test-services", "redis-cache"];
+
 /// Runs the matrix with docker, in the hosts of this machine's own architecture: others would need an emulator registered for the whole
-/// machine, which is not for a check to do.
+/// machine, which is not for a check to do. Then the tests that start services, with these in docker, too.
 ///
 /// An engine is installed and started where there is none. Who may not do that gets a line that says what was skipped.
 pub(crate) fn check(ground: &Ground) -> Result<()> {
     if let Some(reason) = docker_engine::cannot_ensure() {
-        eprintln!("skipped: the matrix with docker ({reason})");
+        eprintln!("skipped: the matrix and services with docker ({reason})");
         return Ok(());
     }
     let daemon = docker_engine::ensure_engine(&ground.cache)?;
@@ -29,5 +32,15 @@ pub(crate) fn check(ground: &Ground) -> Result<()> {
     if let Some(address) = daemon.host() {
         command.env("DOCKER_HOST", address);
     }
-    process::run_shown(&mut command)
+    process::run_shown(&mut command)?;
+    let mut tests = super::cargo(ground);
+    tests.args(["test", "--locked", "--features", "test-services/docker", "--test", "it"]);
+    for package in SERVICE_TESTS {
+        tests.args(["--package", package]);
+    }
+    tests.envs(super::services_for_tests(ground)?);
+    if let Some(address) = daemon.host() {
+        tests.env("DOCKER_HOST", address);
+    }
+    process::run_shown(&mut tests)
 }

@@ -73,12 +73,7 @@ fn run_step(step: Step, ground: &Ground) -> Result<()> {
 /// `cargo xtask test`: the tests of the whole workspace, with the cargo that runs this.
 pub(crate) fn test(ground: &Ground) -> Result<()> {
     let services = services_for_tests(ground)?;
-    let cargo = |args: &[&str]| {
-        let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut command = Command::new(program);
-        command.args(args).current_dir(&ground.repository).envs(services.clone());
-        process::run_shown(&mut command)
-    };
+    let cargo = |args: &[&str]| process::run_shown(cargo(ground).args(args).envs(services.clone()));
     cargo(&["test", "--workspace", "--locked"])?;
     // Only this test needs a C++ compiler, which the lab itself does without.
     if Command::new("c++").arg("--version").output().is_ok_and(|output| output.status.success()) {
@@ -87,6 +82,13 @@ pub(crate) fn test(ground: &Ground) -> Result<()> {
         eprintln!("skipped: the header read by C++ (no `c++` here; install g++)");
         Ok(())
     }
+}
+
+/// The cargo that runs this, in the repository.
+fn cargo(ground: &Ground) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(&ground.repository);
+    command
 }
 
 /// Variables for tests that start services from images: which xtask does it, and whether one that does not start is a failure.

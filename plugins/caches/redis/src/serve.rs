@@ -30,7 +30,7 @@ pub(crate) async fn serve(
     calls: &mut UnboundedReceiver<Call>,
     patience: Duration,
 ) -> End {
-    let (mut exchanges, mut batch) = (JoinSet::new(), Vec::with_capacity(BATCH));
+    let (mut exchanges, mut batch) = (JoinSet::new(), Vec::new());
     let end = loop {
         tokio::select! {
             biased;
@@ -44,8 +44,8 @@ pub(crate) async fn serve(
                 if count == 0 {
                     break End::Closed;
                 }
-                exchanges.spawn(exchange(connected.connection.clone(), std::mem::take(&mut batch), patience));
-                batch.reserve(BATCH);
+                let calls = std::mem::take(&mut batch);
+                exchanges.spawn(exchange(connected.connection.clone(), calls, patience));
             }
         }
     };

@@ -123,6 +123,13 @@ impl Worker {
     }
 }
 
+impl Drop for Worker {
+    /// However the thread ends, nobody waits for it any more.
+    fn drop(&mut self) {
+        self.gate.close("the thread that talks to Redis has ended");
+    }
+}
+
 /// Tells whoever made the instance, once.
 fn tell(first: &mut Option<SyncSender<First>>, outcome: First) {
     if let Some(first) = first.take() {

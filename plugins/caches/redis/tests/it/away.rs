@@ -142,3 +142,19 @@ fn an_instance_ends_with_its_calls_answered() {
     assert_eq!(set.wait(Duration::ZERO), Some(Ok(())));
     assert_eq!(got.wait(Duration::ZERO), Some(Ok(Some(b"last".to_vec()))));
 }
+
+/// Neither a long pause nor an attempt that nobody answers delays the end.
+#[test]
+fn an_instance_ends_at_once_while_redis_is_away() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for address in [silent.local_addr().unwrap(), closed] {
+        let settings = r#""connect-timeout-ms": 200, "longest-pause-ms": 3600000"#;
+        let cache = cache_at(&address.to_string(), settings).unwrap();
+        let reason = cache.health().unwrap_err().message;
+        assert!(reason.contains(&address.to_string()), "{reason}");
+        let started = Instant::now();
+        drop(cache);
+        assert!(started.elapsed() < Duration::from_secs(2), "{address}: {:?}", started.elapsed());
+    }
+}

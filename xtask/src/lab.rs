@@ -13,9 +13,9 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 pub(crate) use self::artifact::{Artifact, CSource, Compiler, Recipe};
-pub(crate) use self::expect::{Expectation, Meeting, Outcome};
+pub(crate) use self::expect::{Expectation, Meeting, Outcome, Prediction};
 pub(crate) use self::platform::{Arch, Host, Libc, Target};
-pub(crate) use self::scenario::{Scenario, plugin_folder};
+pub(crate) use self::scenario::{Ask, Scenario, plugin_folder};
 
 /// The parsed and checked `lab.toml`.
 #[derive(Debug)]
@@ -262,6 +262,7 @@ mod tests {
             (&scenario("plugins = [\"cgi\"]"), "no [[artifact]]"),
             (&scenario("plugins = [\"static-executable\"]"), "a showcase; a server has handlers"),
             (&scenario("plugins = [\"glibc-2.38\"]"), "not built for x86_64-unknown-linux-musl"),
+            (&scenario("everything = true\nplugins = [\"ip\"]"), "drop `plugins` and `beside`"),
             (&scenario("on = [{ hosts = \"buster-*\", expect = \"works\" }]"), "which is no host's name"),
             (&scenario("expect = { refused = \"abi.major\", alone = \"works\" }"), "nothing that it refuses"),
         ];

@@ -25,17 +25,19 @@ const DECLINED: &str = "accept.declined";
 /// # Errors
 /// If no plugin root can be made, or no client.
 pub(crate) fn drive(scenario: &Scenario) -> Result<Observation, String> {
-    let files = || scenario.plugins.iter().chain(&scenario.beside);
-    let root = files().next().map(|_| PluginRoot::with(files())).transpose()?;
-    let client = requests::client(scenario.patience)?;
+    let root = PluginRoot::with(scenario.plugins.iter().chain(&scenario.beside))?;
+    let client = requests::client(scenario.patience, &scenario.headers)?;
     let mut command = Command::new(&scenario.server);
-    if let Some(root) = &root {
+    if !root.files.is_empty() {
         command.arg("--plugin-root").arg(root.path());
+    }
+    if let Some(config) = &scenario.config {
+        command.arg("--config").arg(root.configure(config)?);
     }
     // Nothing else tells it what to do; its socket for operators is not to lie in a folder of this machine, and a busy one may need
     // longer to load a plugin than anybody should have to wait elsewhere.
     command.args(["--port", "0"]).env_clear().env("SERVER_ADMIN", "off");
-    command.env("SERVER_LOAD_TIMEOUT", format!("{}ms", scenario.patience.as_millis() / 2));
+    command.env("SERVER_LOAD_TIMEOUT", format!("{}ms", scenario.load_timeout.as_millis()));
     let mut server = match Server::start(&mut command, scenario.patience) {
         Ok(server) => server,
         Err(error) => {
@@ -43,19 +45,18 @@ pub(crate) fn drive(scenario: &Scenario) -> Result<Observation, String> {
             return Ok(Observation::new(Outcome::Failed, Stage::Start, message));
         }
     };
-    let files = root.as_ref().map_or(&[][..], |root| &root.files);
-    let (plugins, beside) = files.split_at(scenario.plugins.len());
-    Ok(go_through(&mut server, plugins, beside, &client).unwrap_or_else(|ended_early| ended_early))
+    Ok(go_through(&mut server, scenario, &root.files, &client).unwrap_or_else(|ended_early| ended_early))
 }
 
 /// Every stage; an error is the observation of a server that did not come through.
 fn go_through(
     server: &mut Server,
-    plugins: &[PathBuf],
-    beside: &[PathBuf],
+    scenario: &Scenario,
+    files: &[PathBuf],
     client: &reqwest::blocking::Client,
 ) -> Result<Observation, Observation> {
     let address = listening(server)?;
+    let (plugins, beside) = files.split_at(scenario.plugins.len());
     for plugin in plugins {
         if let Said::Refused(refused) = said_of(server, plugin)? {
             return Err(refused);
@@ -63,13 +64,12 @@ fn go_through(
     }
     let mut seen = BTreeMap::new();
     for file in beside {
-        let did = match said_of(server, file)? {
-            Said::Loaded => "loaded".to_owned(),
-            Said::Refused(refused) => refused.code.unwrap_or_default(),
-        };
+        said_of(server, file)?;
+        let did = became(server, file);
         seen.insert(file.file_name().unwrap_or_default().to_string_lossy().into_owned(), did);
     }
-    let answer = requests::check_all(client, address).map_err(|wrong| broken(server, wrong))?;
+    let answer =
+        requests::check_all(client, address, &scenario.asks).map_err(|wrong| broken(server, wrong))?;
     match server.stop() {
         Some(status) if status.success() => {
             Ok(Observation { beside: seen, ..Observation::new(Outcome::Works, Stage::Stop, answer) })
@@ -95,14 +95,27 @@ enum Said {
     Refused(Observation),
 }
 
-/// Waits until it says of `plugin` that it was loaded from that file, or that it was not.
+/// Whether `line` says that `plugin` was loaded from that file, or that it was not.
+fn is_about(line: &str, plugin: &Path) -> bool {
+    let names_it = value(line, "path").is_some_and(|path| Path::new(path) == plugin);
+    names_it && matches!(value(line, "msg"), Some("loaded" | "plugin refused"))
+}
+
+/// What it says last of `plugin`, which may be loaded and then not used after all, its route being another's: `loaded`, or
+/// the code.
+fn became(server: &mut Server, plugin: &Path) -> String {
+    let line = server.last_line(|line| is_about(line, plugin)).unwrap_or_default();
+    let loaded = value(line, "msg") == Some("loaded");
+    let word = if loaded { Some("loaded") } else { value(line, "code") };
+    word.unwrap_or_default().to_owned()
+}
+
+/// Waits until it says what it does with `plugin`.
 fn said_of(server: &mut Server, plugin: &Path) -> Result<Said, Observation> {
-    let line = server
-        .wait_for_line(|line| {
-            let about = value(line, "path").is_some_and(|path| Path::new(path) == plugin);
-            about && matches!(value(line, "msg"), Some("loaded" | "plugin refused"))
-        })
-        .map_err(|why| no_line(server, why, Stage::Load, "it says nothing of a plugin"))?;
+    let line = server.wait_for_line(|line| is_about(line, plugin)).map_err(|why| {
+        let name = plugin.file_name().unwrap_or_default().to_string_lossy();
+        no_line(server, why, Stage::Load, &format!("it says nothing of {name}"))
+    })?;
     if value(&line, "msg") == Some("loaded") {
         return Ok(Said::Loaded);
     }

@@ -8,19 +8,25 @@ use std::time::Duration;
 pub(crate) const HELP: &str = "\
 Starts a server, drives it over loopback, stops it, and says what happened as JSON.
 
-server-e2e --server PROGRAM [--plugin FOLDER=FILE]... [--beside FOLDER=FILE]...
-           [--patience-seconds N]
+server-e2e --server PROGRAM [--plugin FOLDER[/NAME]=FILE]...
+           [--beside FOLDER[/NAME]=FILE]... [OPTION]...
     Start PROGRAM with --port 0. With plugins, each FILE is copied into FOLDER
     (handlers or middlewares) of a plugin root that only this user can write,
-    and PROGRAM is given that with --plugin-root; without, it has to have the
-    handler of /ip in itself. Wait until it listens, see in its log that each
+    as NAME or under its own name, and PROGRAM is given that root with
+    --plugin-root; without, it has to have the handler of /ip in itself. Wait
+    until it listens, see in its log that each
     plugin came from its file, send requests, end it with SIGTERM. Of what lies
     beside the plugins it is only told what the server does with it.
     One JSON object on one line: outcome (works, refused, declined, failed,
     crashed, hung), stage, code, message, signal; and beside, an object with
     \"loaded\" or the server's code for each file name.
 
-    --patience-seconds   how long each step may take; default 20
+    --config TEXT             the server's configuration, in TOML
+    --header NAME:VALUE       a field of every request
+    --ask PATH=TEXT           GET PATH, too; TEXT has to be in the answer
+    --patience-seconds N      how long each step may take; default 20
+    --load-timeout-seconds N  how long the server waits for a plugin that is
+                              loaded; default half the patience
 
 Status 0 whatever the server does; 2 if this program itself cannot work.
 ";
@@ -42,20 +48,32 @@ pub(crate) struct Scenario {
     pub(crate) plugins: Vec<PluginFile>,
     /// Good and bad ones that lie there as well.
     pub(crate) beside: Vec<PluginFile>,
+    /// Its configuration file.
+    pub(crate) config: Option<String>,
+    /// Fields of every request, each a name and a value.
+    pub(crate) headers: Vec<(String, String)>,
+    /// Paths to ask for beside the route of `ip`, each with what the answer has to contain.
+    pub(crate) asks: Vec<(String, String)>,
     /// How long each step may take.
     pub(crate) patience: Duration,
+    /// How long the server waits for a plugin that is being loaded.
+    pub(crate) load_timeout: Duration,
 }
 
-/// A plugin and the folder of the plugin root it belongs into.
+/// A plugin and where in the plugin root it is to lie.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct PluginFile {
     pub(crate) folder: String,
+    /// Its name there, if it is not that of the file.
+    pub(crate) name: Option<String>,
     pub(crate) file: PathBuf,
 }
 
 /// Reads the arguments that follow the program's name.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Verb, String> {
-    let (mut server, mut plugins, mut beside, mut patience) = (None, Vec::new(), Vec::new(), PATIENCE);
+    let (mut server, mut plugins, mut beside) = (None, Vec::new(), Vec::new());
+    let (mut config, mut headers, mut asks) = (None, Vec::new(), Vec::new());
+    let (mut patience, mut load_timeout) = (PATIENCE, None);
     let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {
         let mut value =
@@ -65,32 +83,64 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Ver
             Some("--server") => server = Some(PathBuf::from(value()?)),
             Some("--plugin") => plugins.push(plugin("--plugin", &value()?)?),
             Some("--beside") => beside.push(plugin("--beside", &value()?)?),
-            Some("--patience-seconds") => patience = seconds(&value()?)?,
+            Some("--config") => config = Some(text("--config", value()?)?),
+            Some("--header") => headers.push(pair("--header", ':', value()?)?),
+            Some("--ask") => asks.push(pair("--ask", '=', value()?)?),
+            Some("--patience-seconds") => patience = seconds("--patience-seconds", &value()?)?,
+            Some("--load-timeout-seconds") => {
+                load_timeout = Some(seconds("--load-timeout-seconds", &value()?)?);
+            }
             _ => return Err(format!("unknown argument `{}`", argument.to_string_lossy())),
         }
     }
     let server = server.ok_or("--server is missing")?;
-    Ok(Verb::Drive(Scenario { server, plugins, beside, patience }))
+    let load_timeout = load_timeout.unwrap_or(patience / 2);
+    Ok(Verb::Drive(Scenario { server, plugins, beside, config, headers, asks, patience, load_timeout }))
 }
 
 fn plugin(flag: &str, text: &OsString) -> Result<PluginFile, String> {
-    text.to_str()
-        .and_then(|text| text.split_once('='))
-        .filter(|(folder, _)| matches!(*folder, "handlers" | "middlewares"))
-        .map(|(folder, file)| PluginFile { folder: folder.to_owned(), file: file.into() })
-        .ok_or_else(|| {
-            format!("{flag} takes handlers=FILE or middlewares=FILE, not `{}`", text.to_string_lossy())
-        })
+    text.to_str().and_then(placed).ok_or_else(|| {
+        format!(
+            "{flag} takes handlers=FILE or middlewares=FILE, a name after the folder or none (handlers/NAME=FILE), not `{}`",
+            text.to_string_lossy()
+        )
+    })
 }
 
-fn seconds(text: &OsString) -> Result<Duration, String> {
+fn placed(text: &str) -> Option<PluginFile> {
+    let (place, file) = text.split_once('=')?;
+    let (folder, name) = match place.split_once('/') {
+        Some((folder, name)) => (folder, Some(name)),
+        None => (place, None),
+    };
+    let is_name = |name: &str| !matches!(name, "" | "." | "..") && !name.contains('/');
+    let is_place = matches!(folder, "handlers" | "middlewares") && name.is_none_or(is_name);
+    is_place.then(|| PluginFile {
+        folder: folder.to_owned(),
+        name: name.map(str::to_owned),
+        file: file.into(),
+    })
+}
+
+fn text(flag: &str, value: OsString) -> Result<String, String> {
+    value.into_string().map_err(|value| format!("{flag} takes a text, not `{}`", value.to_string_lossy()))
+}
+
+/// What stands before and after the first `between`.
+fn pair(flag: &str, between: char, value: OsString) -> Result<(String, String), String> {
+    let value = text(flag, value)?;
+    let (name, value) = value
+        .split_once(between)
+        .ok_or_else(|| format!("{flag} takes two texts with `{between}` between, not `{value}`"))?;
+    Ok((name.to_owned(), value.trim_start().to_owned()))
+}
+
+fn seconds(flag: &str, text: &OsString) -> Result<Duration, String> {
     text.to_str()
         .and_then(|text| text.parse().ok())
         .filter(|number| (1..=3600).contains(number))
         .map(Duration::from_secs)
-        .ok_or_else(|| {
-            format!("--patience-seconds takes a number from 1 to 3600, not `{}`", text.to_string_lossy())
-        })
+        .ok_or_else(|| format!("{flag} takes a number from 1 to 3600, not `{}`", text.to_string_lossy()))
 }
 
 #[cfg(test)]
@@ -103,30 +153,49 @@ mod tests {
 
     #[test]
     fn good_lines_are_understood() {
-        let verb = parse(words(
-            "--server s --plugin handlers=a.so --plugin middlewares=b=c.so --beside handlers=d.so",
-        ))
-        .unwrap();
-        let Verb::Drive(scenario) = verb else { panic!("{verb:?}") };
-        let plugin = |folder: &str, file: &str| PluginFile { folder: folder.into(), file: file.into() };
-        assert_eq!(scenario.plugins, [plugin("handlers", "a.so"), plugin("middlewares", "b=c.so")]);
-        assert_eq!(scenario.beside, [plugin("handlers", "d.so")]);
+        let drive = |line| match parse(words(line)).unwrap() {
+            Verb::Drive(scenario) => scenario,
+            Verb::Help => panic!("{line} does not ask for help"),
+        };
+        let scenario = drive(
+            "--server s --plugin handlers=a.so --plugin middlewares=b=c.so --beside handlers/d.so=e.so",
+        );
+        let plugin = |folder: &str, name: Option<&str>, file: &str| PluginFile {
+            folder: folder.into(),
+            name: name.map(str::to_owned),
+            file: file.into(),
+        };
+        let [a, b] = [plugin("handlers", None, "a.so"), plugin("middlewares", None, "b=c.so")];
+        assert_eq!(scenario.plugins, [a, b]);
+        assert_eq!(scenario.beside, [plugin("handlers", Some("d.so"), "e.so")]);
         assert_eq!((scenario.server, scenario.patience), ("s".into(), PATIENCE));
+        assert_eq!((scenario.config, scenario.load_timeout), (None, PATIENCE / 2));
+
+        let scenario = drive("--server s --config a=1 --header x:y:z --ask /a=b=c --load-timeout-seconds 3");
+        let pair = |name: &str, value: &str| [(name.to_owned(), value.to_owned())];
+        assert_eq!(
+            (scenario.config.as_deref(), scenario.load_timeout),
+            (Some("a=1"), Duration::from_secs(3))
+        );
+        assert_eq!(scenario.headers, pair("x", "y:z"));
+        assert_eq!(scenario.asks, pair("/a", "b=c"));
         assert!(matches!(parse(words("--server s --help")), Ok(Verb::Help)));
     }
 
     #[test]
     fn bad_lines_are_named() {
+        const PLACES: &str =
+            "handlers=FILE or middlewares=FILE, a name after the folder or none (handlers/NAME=FILE)";
+        let place = |found: &str| format!("--plugin takes {PLACES}, not `{found}`");
         let cases = [
-            ("", "--server is missing"),
-            ("--server", "--server needs a value"),
-            ("--dance", "unknown argument `--dance`"),
-            ("--server s --plugin a.so", "--plugin takes handlers=FILE or middlewares=FILE, not `a.so`"),
-            (
-                "--server s --plugin ../x=a.so",
-                "--plugin takes handlers=FILE or middlewares=FILE, not `../x=a.so`",
-            ),
-            ("--patience-seconds 0", "--patience-seconds takes a number from 1 to 3600, not `0`"),
+            ("", "--server is missing".to_owned()),
+            ("--server", "--server needs a value".to_owned()),
+            ("--dance", "unknown argument `--dance`".to_owned()),
+            ("--server s --plugin a.so", place("a.so")),
+            ("--server s --plugin ../x=a.so", place("../x=a.so")),
+            ("--server s --plugin handlers/../x=a.so", place("handlers/../x=a.so")),
+            ("--header x", "--header takes two texts with `:` between, not `x`".to_owned()),
+            ("--patience-seconds 0", "--patience-seconds takes a number from 1 to 3600, not `0`".to_owned()),
         ];
         for (line, complaint) in cases {
             assert_eq!(parse(words(line)).unwrap_err(), complaint, "{line}");

@@ -1,5 +1,6 @@
 //! A plugin root that a server trusts: folders and files that nobody but this user can write.
 
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -20,9 +21,9 @@ impl PluginRoot {
     pub(crate) fn with<'a>(plugins: impl IntoIterator<Item = &'a PluginFile>) -> Result<Self, String> {
         let folder = new_folder().map_err(|error| format!("cannot make a plugin root: {error}"))?;
         let mut root = Self { folder, files: Vec::new() };
-        for PluginFile { folder, file } in plugins {
+        for PluginFile { folder, name, file } in plugins {
             let copy = root
-                .copy(folder, file)
+                .copy(folder, name.as_deref().map(OsStr::new).or(file.file_name()), file)
                 .map_err(|error| format!("cannot copy {} into a plugin root: {error}", file.display()))?;
             root.files.push(copy);
         }
@@ -33,8 +34,15 @@ impl PluginRoot {
         &self.folder
     }
 
-    fn copy(&self, folder: &str, file: &Path) -> io::Result<PathBuf> {
-        let name = file.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
+    /// Writes the server's configuration beside the folders of the plugins.
+    pub(crate) fn configure(&self, config: &str) -> Result<PathBuf, String> {
+        let file = self.folder.join("server.toml");
+        fs::write(&file, config).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
+        Ok(file)
+    }
+
+    fn copy(&self, folder: &str, name: Option<&OsStr>, file: &Path) -> io::Result<PathBuf> {
+        let name = name.ok_or(io::ErrorKind::InvalidFilename)?;
         let folder = self.folder.join(folder);
         DirBuilder::new().recursive(true).mode(0o755).create(&folder)?;
         let copy = folder.join(name);
@@ -76,10 +84,11 @@ mod tests {
         let file = sources.path().join("ip.so");
         fs::write(&file, "bytes").unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
-        let plugin = PluginFile { folder: "handlers".into(), file };
-        let root = PluginRoot::with(&[plugin]).unwrap();
+        let plugin = |name| PluginFile { folder: "handlers".into(), name, file: file.clone() };
+        let root = PluginRoot::with(&[plugin(None), plugin(Some("other.so".to_owned()))]).unwrap();
         let copy = root.path().join("handlers/ip.so");
-        assert_eq!(root.files, std::slice::from_ref(&copy));
+        assert_eq!(root.files, [copy.clone(), root.path().join("handlers/other.so")]);
+        assert_eq!(fs::read(root.configure("a = 1").unwrap()).unwrap(), b"a = 1");
         assert_eq!(fs::read(&copy).unwrap(), b"bytes");
         for path in [&copy, copy.parent().unwrap(), root.path()] {
             let mode = fs::metadata(path).unwrap().permissions().mode();
@@ -92,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_plugin_that_is_not_there_is_named() {
-        let plugin = PluginFile { folder: "handlers".into(), file: "/no/such/ip.so".into() };
+        let plugin = PluginFile { folder: "handlers".into(), name: None, file: "/no/such/ip.so".into() };
         let error = PluginRoot::with(&[plugin]).unwrap_err();
         assert!(error.contains("/no/such/ip.so"), "{error}");
     }

@@ -67,6 +67,12 @@ impl Server {
         }
     }
 
+    /// The last line of the log so far that `wanted` takes.
+    pub(crate) fn last_line(&mut self, wanted: impl Fn(&str) -> bool) -> Option<&str> {
+        self.log.extend(self.new_lines.try_iter());
+        self.log.iter().rev().map(String::as_str).find(|line| wanted(line))
+    }
+
     /// Its status, if it has ended or ends within `time`.
     pub(crate) fn ends_within(&mut self, time: Duration) -> Option<ExitStatus> {
         self.wait_until(Instant::now() + time)

@@ -27,12 +27,28 @@ pub(crate) struct Scenario {
     /// built for a host's target it is left out.
     #[serde(default)]
     pub(crate) beside: Vec<String>,
+    /// Every artifact of every target lies in the plugin root, those of a kind that no server has among the handlers.
+    #[serde(default)]
+    pub(crate) everything: bool,
+    /// What is asked beside what the client asks of every server.
+    #[serde(default)]
+    pub(crate) asks: Vec<Ask>,
     /// What is expected in every host. Default: works.
     #[serde(default = "Expectation::works")]
     expect: Expectation,
     /// Hosts that expect something else; the first that covers a host wins.
     #[serde(default)]
     on: Vec<Special>,
+}
+
+/// A request that a server has to answer.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ask {
+    /// What is asked for, with `GET`.
+    pub(crate) path: String,
+    /// What the answer has to contain.
+    pub(crate) answers: String,
 }
 
 impl Scenario {
@@ -64,6 +80,9 @@ impl Scenario {
             if let Some(target) = missing.filter(|_| self.plugins.contains(plugin)) {
                 bail!("scenario {name:?} has plugin {plugin:?}, which is not built for {}", target.triple);
             }
+        }
+        if self.everything && !(self.plugins.is_empty() && self.beside.is_empty()) {
+            bail!("scenario {name:?} has everything in its plugin root; drop `plugins` and `beside`");
         }
         for special in &self.on {
             if !lab.hosts.iter().any(|host| special.covers(Meeting::Home, &host.name)) {

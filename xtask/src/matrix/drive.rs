@@ -1,5 +1,6 @@
 //! Starts a scenario's server inside a host image, in a sandbox of its own, and has its client drive it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -7,11 +8,16 @@ use anyhow::{Context, Result};
 
 use super::observe::{DIST, START_SECONDS};
 use super::scenario_cell::Driven;
+use crate::build::sha256;
 use crate::engine::{Engine, Exit, Job, Mount};
 use crate::image::Image;
+use crate::lab::Ask;
 
 /// Wall-clock time that a server may use for a step. One that works uses less than a second for all, emulated.
-const STEP_SECONDS: u32 = 30;
+pub(super) const STEP: Patience = Patience { step_seconds: 30, load_timeout_seconds: 15 };
+/// The same where it has everything to look at and something that hangs among it, which it waits for in vain. Everything else
+/// that it loads is loaded within a second or two, emulated.
+pub(super) const STEP_WITH_EVERYTHING: Patience = Patience { step_seconds: 120, load_timeout_seconds: 10 };
 /// More steps than a client takes.
 const STEPS: u64 = 16;
 
@@ -24,6 +30,24 @@ pub(crate) struct DistFile<'a> {
     pub(crate) sha256: &'a str,
 }
 
+/// How long may be waited.
+#[derive(Clone, Copy)]
+pub(crate) struct Patience {
+    /// By the client, for a step of the server.
+    pub(super) step_seconds: u32,
+    /// By the server, for a plugin that it loads.
+    pub(super) load_timeout_seconds: u32,
+}
+
+/// A file in a plugin root.
+#[derive(Clone)]
+pub(crate) struct CastFile<'a> {
+    /// Its folder and name there.
+    pub(crate) place: String,
+    /// What is there.
+    pub(crate) file: DistFile<'a>,
+}
+
 /// A scenario in a host: everything that takes part.
 pub(crate) struct Cast<'a> {
     /// The host's image.
@@ -32,49 +56,60 @@ pub(crate) struct Cast<'a> {
     pub(crate) client: DistFile<'a>,
     /// The program that is started.
     pub(crate) server: DistFile<'a>,
-    /// What lies in its plugin root, each with its folder there.
-    pub(crate) plugins: Vec<(&'static str, DistFile<'a>)>,
+    /// What lies in its plugin root.
+    pub(crate) plugins: Vec<CastFile<'a>>,
     /// What lies there beside them.
-    pub(crate) beside: Vec<(&'static str, DistFile<'a>)>,
+    pub(crate) beside: Vec<CastFile<'a>>,
+    /// The server's configuration, in TOML.
+    pub(crate) config: String,
+    /// Fields of every request.
+    pub(crate) headers: BTreeMap<&'a str, &'a str>,
+    /// What is asked beside what is asked of every server.
+    pub(crate) asks: &'a [Ask],
+    /// How long may be waited.
+    pub(crate) patience: Patience,
 }
 
 impl Cast<'_> {
     /// What scenarios of one host have in common; the key of what is remembered of them.
     pub(crate) fn place(engine: &dyn Engine, image: &Image, emulated: bool) -> String {
-        format!("scenarios\n{}\n{}\n{emulated}\n{STEP_SECONDS}", engine.name(), image.digest)
+        format!("scenarios\n{}\n{}\n{emulated}", engine.name(), image.digest)
     }
 
-    /// The key of what is remembered of it there.
+    /// The key of what is remembered of it there: a digest, as there may be very many files.
     pub(crate) fn key(&self) -> String {
-        let mut key = format!("{} {}", self.client.sha256, self.server.sha256);
-        for (flag, files) in self.files() {
-            for (folder, file) in files {
-                // The name of the file, too, as the server sees it.
-                key.push_str(&format!(" {flag} {folder} {} {}", file.path, file.sha256));
-            }
-        }
-        key
+        let files = self.plugins.iter().chain(&self.beside).map(|file| file.file.sha256);
+        let contents: Vec<&str> = [self.client.sha256, self.server.sha256].into_iter().chain(files).collect();
+        sha256(format!("{:?} {contents:?}", self.argv()).as_bytes())
     }
 
     fn argv(&self) -> Vec<String> {
         let inside = |file: &DistFile<'_>| format!("{DIST}/{}", file.path);
+        let Patience { step_seconds, load_timeout_seconds } = self.patience;
         let mut argv = vec![
             inside(&self.client),
             "--server".to_owned(),
             inside(&self.server),
             "--patience-seconds".to_owned(),
-            STEP_SECONDS.to_string(),
+            step_seconds.to_string(),
+            "--load-timeout-seconds".to_owned(),
+            load_timeout_seconds.to_string(),
         ];
-        for (flag, files) in self.files() {
-            for (folder, file) in files {
-                argv.extend([flag.to_owned(), format!("{folder}={}", inside(file))]);
+        for (flag, files) in [("--plugin", &self.plugins), ("--beside", &self.beside)] {
+            for CastFile { place, file } in files {
+                argv.extend([flag.to_owned(), format!("{place}={}", inside(file))]);
             }
         }
+        if !self.config.is_empty() {
+            argv.extend(["--config".to_owned(), self.config.clone()]);
+        }
+        for (name, value) in &self.headers {
+            argv.extend(["--header".to_owned(), format!("{name}: {value}")]);
+        }
+        for Ask { path, answers } in self.asks {
+            argv.extend(["--ask".to_owned(), format!("{path}={answers}")]);
+        }
         argv
-    }
-
-    fn files(&self) -> [(&'static str, &[(&'static str, DistFile<'_>)]); 2] {
-        [("--plugin", &self.plugins), ("--beside", &self.beside)]
     }
 }
 
@@ -87,7 +122,7 @@ pub(crate) fn drive(engine: &dyn Engine, cast: &Cast<'_>, dist: &Path) -> Result
     let finished = engine.run(&Job {
         env: vec![("LC_ALL".to_owned(), "C".into())],
         mounts: vec![Mount { source: dist.to_owned(), target: DIST.to_owned(), writable: false }],
-        deadline: Duration::from_secs(START_SECONDS + STEPS * u64::from(STEP_SECONDS)),
+        deadline: Duration::from_secs(START_SECONDS + STEPS * u64::from(cast.patience.step_seconds)),
         ..Job::new(cast.image, &argv)
     })?;
     let ended = || {
@@ -117,26 +152,38 @@ mod tests {
             pinned: true,
         };
         let file = |path: &str, sha256| DistFile { path: path.to_owned(), sha256 };
+        let in_root = |place: &str, file| CastFile { place: place.to_owned(), file };
         let cast = |client, server, plugin, name| Cast {
             image: &image,
             client: file("t/bin/client", client),
             server: file("t/bin/server", server),
-            plugins: vec![("handlers", file(name, plugin))],
-            beside: vec![("middlewares", file("t/plugins/bad.so", "4"))],
+            plugins: vec![in_root("handlers/ip.so", file(name, plugin))],
+            beside: vec![in_root("middlewares/bad.so", file("t/plugins/bad.so", "4"))],
+            config: "a = 1".to_owned(),
+            headers: BTreeMap::from([("x", "y")]),
+            asks: &[],
+            patience: STEP,
         };
-        let key = cast("1", "2", "3", "t/plugins/ip.so").key();
-        assert_eq!(cast("1", "2", "3", "t/plugins/ip.so").key(), key);
+        let whole = cast("1", "2", "3", "t/plugins/ip.so");
+        assert_eq!(cast("1", "2", "3", "t/plugins/ip.so").key(), whole.key());
+        let asks = [Ask { path: "/a".to_owned(), answers: "b".to_owned() }];
         for other in [
             cast("9", "2", "3", "t/plugins/ip.so"),
             cast("1", "9", "3", "t/plugins/ip.so"),
             cast("1", "2", "9", "t/plugins/ip.so"),
             cast("1", "2", "3", "t/plugins/other.so"),
+            Cast { config: String::new(), ..cast("1", "2", "3", "t/plugins/ip.so") },
+            Cast { headers: BTreeMap::new(), ..cast("1", "2", "3", "t/plugins/ip.so") },
+            Cast { asks: &asks, ..cast("1", "2", "3", "t/plugins/ip.so") },
+            Cast { patience: STEP_WITH_EVERYTHING, ..cast("1", "2", "3", "t/plugins/ip.so") },
         ] {
-            assert_ne!(other.key(), key);
+            assert_ne!(other.key(), whole.key(), "{:?}", other.argv());
         }
         assert_eq!(
-            cast("1", "2", "3", "t/plugins/ip.so").argv().join(" "),
-            "/dist/t/bin/client --server /dist/t/bin/server --patience-seconds 30 --plugin handlers=/dist/t/plugins/ip.so --beside middlewares=/dist/t/plugins/bad.so"
+            Cast { asks: &asks, ..whole }.argv().join(" "),
+            "/dist/t/bin/client --server /dist/t/bin/server --patience-seconds 30 --load-timeout-seconds 15 \
+             --plugin handlers/ip.so=/dist/t/plugins/ip.so --beside middlewares/bad.so=/dist/t/plugins/bad.so \
+             --config a = 1 --header x: y --ask /a=b"
         );
     }
 }

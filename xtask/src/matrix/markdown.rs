@@ -106,6 +106,7 @@ fn scenarios_table(page: &mut String, report: &Report) {
     for scenario in &report.scenarios {
         page.push_str(std::mem::take(&mut title));
         let mut plugins = match scenario.plugins.as_slice() {
+            [] if scenario.everything => "every artifact of every target".to_owned(),
             [] => "none".to_owned(),
             plugins => plugins.join(", "),
         };

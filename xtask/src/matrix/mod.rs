@@ -3,6 +3,7 @@
 
 mod cell;
 mod drive;
+mod fates;
 mod markdown;
 mod memory;
 mod observe;

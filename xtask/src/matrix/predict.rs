@@ -5,7 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use plugin_compat::{ElfError, ElfFacts, HostReader, Policy, Verdict, judge, judge_unreadable};
+use plugin_compat::{
+    ElfError, ElfFacts, HostReader, PluginIdentity, Policy, Verdict, judge, judge_unreadable,
+};
 
 use crate::image::Image;
 use crate::lab::Host;
@@ -60,6 +62,11 @@ impl Predictions {
     /// The verdict on the artifact at `index` in the host called `host`, which has been judged.
     pub(crate) fn verdict(&self, host: &str, index: usize) -> &Verdict {
         &self.hosts[host].verdicts[index]
+    }
+
+    /// Who the artifact at `index` says it is, if it does.
+    pub(crate) fn identity(&self, index: usize) -> Option<&PluginIdentity> {
+        self.artifacts[index].as_ref().ok()?.note.identity()
     }
 
     /// The version of the C library of the host called `host`, which has been judged.

@@ -82,6 +82,9 @@ pub(crate) struct ScenarioRow {
     /// Good and bad ones that lie there as well.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub(crate) beside: Vec<String>,
+    /// Every artifact of every target lies there.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub(crate) everything: bool,
 }
 
 /// A cell of either kind that does not agree.
@@ -123,6 +126,7 @@ impl From<&Scenario> for ScenarioRow {
             server: scenario.server.clone(),
             plugins: scenario.plugins.clone(),
             beside: scenario.beside.clone(),
+            everything: scenario.everything,
         }
     }
 }

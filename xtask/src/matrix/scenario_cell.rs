@@ -6,6 +6,7 @@ use plugin_compat::Verdict;
 use serde::{Deserialize, Serialize};
 
 use super::cell::NOT_RUN;
+use super::fates::{LOADED, fits};
 use crate::lab::{Expectation, Outcome};
 
 /// What the client saw of the server inside the host image.
@@ -58,7 +59,7 @@ pub(crate) fn compare(
     host: &str,
     scenario: &str,
     plugins: &[&Verdict],
-    beside: &[(&str, Expectation)],
+    beside: &BTreeMap<String, String>,
     observed: Result<&Driven, &str>,
     expected: &Expectation,
 ) -> ScenarioCell {
@@ -68,7 +69,7 @@ pub(crate) fn compare(
         Ok(driven) => {
             let mut found = disagreements(&predicted, driven, expected);
             if driven.outcome == Outcome::Works {
-                found.extend(beside.iter().filter_map(|(name, expected)| beside_it(name, driven, expected)));
+                found.extend(beside.iter().filter_map(|(name, fate)| beside_it(name, driven, fate)));
             }
             found
         }
@@ -82,7 +83,7 @@ pub(crate) fn compare(
         expected: expected.by_the_host().to_string(),
         agree: disagreements.is_empty(),
         stage: observed.ok().map(|driven| driven.stage.clone()),
-        message: observed.ok().map(|driven| driven.message.clone()),
+        message: observed.ok().map(|driven| message(driven, disagreements.is_empty())),
         beside: observed.map_or_else(|_| BTreeMap::new(), |driven| driven.beside.clone()),
         disagreements,
     }
@@ -111,13 +112,21 @@ fn disagreements(predicted: &str, driven: &Driven, expected: &Expectation) -> Ve
     found
 }
 
-/// What is wrong with what the server did with an artifact beside its plugins.
-fn beside_it(name: &str, driven: &Driven, expected: &Expectation) -> Option<String> {
-    let did = driven.beside.get(&format!("{name}.so")).map_or("nothing", String::as_str);
-    let expected = expected.by_a_server();
-    // A code that ends in a dot stands for all that begin with it.
-    let fits = did == expected || (expected.ends_with('.') && did.starts_with(expected));
-    (!fits).then(|| format!("beside its plugins {name}: {did}, expected {expected}"))
+/// What the server answered, and how many files it used; `each_for_its_code` is whether all is as expected.
+fn message(driven: &Driven, each_for_its_code: bool) -> String {
+    if driven.beside.is_empty() {
+        return driven.message.clone();
+    }
+    let loaded = driven.beside.values().filter(|did| *did == LOADED).count();
+    let refused = driven.beside.len() - loaded;
+    let end = if each_for_its_code { ", each for its code" } else { "" };
+    format!("{}; {loaded} loaded, {refused} refused{end}", driven.message)
+}
+
+/// What is wrong with what the server did with a file beside its plugins.
+fn beside_it(name: &str, driven: &Driven, fate: &str) -> Option<String> {
+    let did = driven.beside.get(name).map_or("nothing", String::as_str);
+    (!fits(fate, did)).then(|| format!("{name}: {did}, expected {fate}"))
 }
 
 #[cfg(test)]
@@ -196,32 +205,45 @@ mod tests {
         let good = Verdict::of(Vec::new());
         let bad = Verdict::of(vec![Reason::new(Code::AbiMajor, "too new")]);
         let seen = driven(Outcome::Works, None);
-        let compare =
-            |plugins: &[&Verdict]| compare("host", "s", plugins, &[], Ok(&seen), &Expectation::works());
+        let compare = |plugins: &[&Verdict]| {
+            compare("host", "s", plugins, &BTreeMap::new(), Ok(&seen), &Expectation::works())
+        };
         assert_eq!((compare(&[]).predicted.as_str(), compare(&[&good]).agree), ("works", true));
         let cell = compare(&[&good, &bad]);
         assert_eq!((cell.predicted.as_str(), cell.agree), ("abi.major", false));
     }
 
     #[test]
-    fn each_file_beside_the_plugins_is_held_to_its_own_expectation() {
-        let mut seen = driven(Outcome::Works, None);
-        for (file, did) in [("a.so", "abi.major"), ("b.so", "loaded"), ("c.so", "create.panicked")] {
-            seen.beside.insert(file.to_owned(), did.to_owned());
-        }
-        let (works, major) = (Expectation::works(), Expectation::refused("abi.major"));
-        let fails = Expectation { alone: Outcome::Failed, ..Expectation::works() };
-        let compare = |beside: &[(&str, Expectation)]| {
-            compare("host", "s", &[], beside, Ok(&seen), &Expectation::works()).disagreements
+    fn each_file_beside_the_plugins_is_held_to_its_own_fate() {
+        let words = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+            pairs.iter().map(|(file, word)| ((*file).to_owned(), (*word).to_owned())).collect()
         };
-        assert!(compare(&[("a", major.clone()), ("b", works.clone()), ("c", fails)]).is_empty());
-        assert_eq!(compare(&[("a", works)]), ["beside its plugins a: abi.major, expected loaded"]);
-        assert_eq!(compare(&[("d", major)]), ["beside its plugins d: nothing, expected abi.major"]);
+        let mut seen = driven(Outcome::Works, None);
+        seen.message = "{}".to_owned();
+        seen.beside = words(&[("a.so", "abi.major"), ("b.so", "loaded"), ("c.so", "create.panicked")]);
+        let compare = |fates| compare("host", "s", &[], &words(fates), Ok(&seen), &Expectation::works());
+
+        let cell = compare(&[("a.so", "abi.major"), ("b.so", "loaded"), ("c.so", "create.")]);
+        assert!(cell.agree, "{cell:?}");
+        assert_eq!(cell.message.as_deref(), Some("{}; 1 loaded, 2 refused, each for its code"));
+
+        let cell = compare(&[("a.so", "abi.minor"), ("b.so", "trial.hung"), ("d.so", "abi.kind")]);
+        assert!(!cell.agree);
+        assert_eq!(
+            cell.disagreements,
+            [
+                "a.so: abi.major, expected abi.minor",
+                "b.so: loaded, expected trial.hung",
+                "d.so: nothing, expected abi.kind"
+            ]
+        );
+        assert_eq!(cell.message.as_deref(), Some("{}; 1 loaded, 2 refused"));
     }
 
     #[test]
     fn a_cell_that_was_not_run_never_agrees_and_says_why() {
-        let cell = compare("host", "s", &[], &[], Err("there is no binfmt_misc"), &Expectation::works());
+        let beside = BTreeMap::new();
+        let cell = compare("host", "s", &[], &beside, Err("there is no binfmt_misc"), &Expectation::works());
         assert_eq!((cell.observed.as_str(), cell.agree), (NOT_RUN, false));
         assert_eq!(cell.disagreements, ["not run, because there is no binfmt_misc"]);
     }

@@ -61,7 +61,7 @@ fn scenarios(text: &mut String, report: &Report) {
         "\n{:<21} {:<10} {:>5} {:>7} {:>8} {:>6} {:>7} {:>4} {:>3}\n",
         "SERVER", "PLUGINS", "WORKS", "REFUSED", "DECLINED", "FAILED", "CRASHED", "HUNG", "ODD"
     );
-    for ScenarioRow { name, plugins, .. } in &report.scenarios {
+    for ScenarioRow { name, plugins, everything, .. } in &report.scenarios {
         let cells = || report.scenario_cells.iter().filter(|cell| cell.scenario == *name);
         let count = |outcome: &str| cells().filter(|cell| cell.observed == outcome).count();
         text.push_str(&std::mem::take(&mut title));
@@ -70,6 +70,7 @@ fn scenarios(text: &mut String, report: &Report) {
             text,
             "{name:<21} {:<10} {:>5} {:>7} {:>8} {:>6} {:>7} {:>4} {:>3}",
             match plugins.as_slice() {
+                [] if *everything => "everything".to_owned(),
                 [] => "linked".to_owned(),
                 [one] => one.clone(),
                 more => format!("{} files", more.len()),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use reqwest::blocking::Client;
-use reqwest::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
+use reqwest::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
 /// The route of the handler `ip`.
 const ROUTE: &str = "/ip";
@@ -27,21 +27,33 @@ pub(crate) enum Wrong {
 /// An answer, as far as it is looked at.
 struct Answer {
     status: u16,
-    headers: reqwest::header::HeaderMap,
+    headers: HeaderMap,
     body: String,
 }
 
-/// A client that waits no longer than `patience` for an answer and heeds no proxy.
-pub(crate) fn client(patience: Duration) -> Result<Client, String> {
+/// A client that waits no longer than `patience` for an answer, heeds no proxy and sends `headers` with every request.
+pub(crate) fn client(patience: Duration, headers: &[(String, String)]) -> Result<Client, String> {
+    let mut fields = HeaderMap::new();
+    for (name, value) in headers {
+        let wrong = |error: &dyn std::error::Error| format!("`{name}: {value}` is no header field: {error}");
+        let field = HeaderName::try_from(name).map_err(|error| wrong(&error))?;
+        fields.append(field, HeaderValue::try_from(value).map_err(|error| wrong(&error))?);
+    }
     Client::builder()
         .no_proxy()
         .timeout(patience)
+        .default_headers(fields)
         .build()
         .map_err(|error| format!("cannot make a client: {error}"))
 }
 
-/// Asks all there is to ask. Gives what `GET` of the route was answered.
-pub(crate) fn check_all(client: &Client, address: SocketAddr) -> Result<String, Wrong> {
+/// Asks all there is to ask, and each path of `asks`, whose answer has to contain the text beside it. Gives what `GET` of
+/// the route was answered.
+pub(crate) fn check_all(
+    client: &Client,
+    address: SocketAddr,
+    asks: &[(String, String)],
+) -> Result<String, Wrong> {
     let ask = |method: Method, path: &str| send(client, method, address, path);
     let get = ask(Method::GET, ROUTE)?;
     get.has("GET /ip", 200)?;
@@ -59,6 +71,13 @@ pub(crate) fn check_all(client: &Client, address: SocketAddr) -> Result<String, 
     let allowed: BTreeSet<&str> = post.header(ALLOW).split(',').map(str::trim).collect();
     if allowed != BTreeSet::from(["GET", "HEAD"]) {
         return Err(Wrong::Answer(format!("POST /ip: Allow is {allowed:?}, should be GET and HEAD")));
+    }
+    for (path, text) in asks {
+        let answer = ask(Method::GET, path)?;
+        answer.has(&format!("GET {path}"), 200)?;
+        if !answer.body.contains(text) {
+            return Err(Wrong::Answer(format!("GET {path}: {:?} does not contain {text:?}", answer.body)));
+        }
     }
     Ok(get.body)
 }

@@ -72,7 +72,7 @@ pub(crate) fn observe(patience: u32, handlers: &[PathBuf]) -> serde_json::Value 
 
 /// What the program says of `dyn-server` with these handlers and these files beside them.
 pub(crate) fn observe_beside(patience: u32, handlers: &[PathBuf], beside: &[PathBuf]) -> serde_json::Value {
-    let mut command = command(&built().join("dyn-server"), patience, handlers);
+    let mut command = command(patience, handlers);
     for file in beside {
         command.arg("--beside").arg(format!("handlers={}", file.display()));
     }
@@ -81,10 +81,15 @@ pub(crate) fn observe_beside(patience: u32, handlers: &[PathBuf], beside: &[Path
 
 /// What the program says of a server with these handlers.
 pub(crate) fn observe_server(server: &Path, patience: u32, handlers: &[PathBuf]) -> serde_json::Value {
-    answer(&mut command(server, patience, handlers))
+    answer(&mut command_of(server, patience, handlers))
 }
 
-fn command(server: &Path, patience: u32, handlers: &[PathBuf]) -> Command {
+/// The program about to start `dyn-server` with these handlers.
+pub(crate) fn command(patience: u32, handlers: &[PathBuf]) -> Command {
+    command_of(&built().join("dyn-server"), patience, handlers)
+}
+
+fn command_of(server: &Path, patience: u32, handlers: &[PathBuf]) -> Command {
     let mut command = e2e();
     command.arg("--server").arg(server);
     command.arg("--patience-seconds").arg(patience.to_string());
@@ -94,7 +99,8 @@ fn command(server: &Path, patience: u32, handlers: &[PathBuf]) -> Command {
     command
 }
 
-fn answer(command: &mut Command) -> serde_json::Value {
+/// What it says.
+pub(crate) fn answer(command: &mut Command) -> serde_json::Value {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()

@@ -2,7 +2,7 @@
 
 mod lab;
 
-use crate::lab::{Lab, e2e, observe, observe_beside, observe_server};
+use crate::lab::{Lab, answer, command, e2e, observe, observe_beside, observe_server};
 
 /// Seconds for servers that should come through: far more than a busy machine needs.
 const PATIENT: u32 = 60;
@@ -26,6 +26,30 @@ fn bad_plugins_beside_the_good_one_are_told_and_keep_nobody_from_being_served() 
     assert_eq!(seen["outcome"], "works", "{seen}");
     let did: Vec<_> = names.iter().map(|name| seen["beside"][name].as_str().unwrap()).collect();
     assert_eq!(did, ["elf.truncated", "abi.major", "trial.crashed", "loaded"], "{seen}");
+}
+
+#[test]
+fn what_takes_a_route_of_another_is_told_as_such_and_a_configuration_can_make_room() {
+    let lab = Lab::new();
+    let (first, second) = (lab.handler(&[]), lab.handler(&[r#"NAME="second""#, r#"ANSWER="two""#]));
+    let observe = |extra: &[&str]| {
+        let mut command = command(PATIENT, &[lab.ip()]);
+        for (name, file) in [("a.so", &first), ("b.so", &second)] {
+            command.arg("--beside").arg(format!("handlers/{name}={}", file.display()));
+        }
+        answer(command.args(extra))
+    };
+    let seen = observe(&[]);
+    assert_eq!((seen["outcome"].as_str(), seen["beside"]["a.so"].as_str()), (Some("works"), Some("loaded")));
+    assert_eq!(seen["beside"]["b.so"], "route.taken", "{seen}");
+
+    let room = "[handlers.second]\nmount = \"/second\"";
+    let seen = observe(&["--config", room, "--ask", "/second=two", "--header", "x-unused: 1"]);
+    assert_eq!((seen["outcome"].as_str(), seen["beside"]["b.so"].as_str()), (Some("works"), Some("loaded")));
+
+    let seen = observe(&["--config", room, "--ask", "/second=three"]);
+    assert_eq!((seen["outcome"].as_str(), seen["stage"].as_str()), (Some("failed"), Some("request")));
+    assert_eq!(seen["message"], r#"GET /second: "two" does not contain "three""#);
 }
 
 #[test]

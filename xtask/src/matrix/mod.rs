@@ -69,7 +69,7 @@ impl<'a> From<&'a MatrixFlags> for Request<'a> {
 /// Runs the matrix.
 ///
 /// # Errors
-/// [`Stop::Disagreement`] when a cell does not agree or the committed report is stale, [`Stop::NotRun`] when cells could not be run
+/// [`Disagreement`](crate::error::Stop::Disagreement) when a cell does not agree or the committed report is stale, [`NotRun`](crate::error::Stop::NotRun) when cells could not be run
 /// here; anything else could not be done at all.
 pub(crate) fn run(request: &Request<'_>, ground: &Ground) -> Result<()> {
     let lab = Lab::read(&ground.repository)?;

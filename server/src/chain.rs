@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use plugin_host::{Before, CallError, Current, Request, Response};
+use plugin_host::{Before, CallError, Current, Request, RequestEdit, Response};
 
 use crate::plugins::{Handler, Installed, Middleware, Table};
 use crate::router::Match;
@@ -82,7 +82,15 @@ fn handle(table: &Table, request: &Request<'_>) -> Response {
         }
         Match::Nothing => return refusal(404),
     };
-    let request = Request { method, mount: Some(mount), ..request.clone() };
+    // RFC 9110, section 14.2: ranges are of GET alone. The handler that stands in for HEAD must not see one.
+    let without_range;
+    let request = if method == request.method {
+        request.clone()
+    } else {
+        without_range = [RequestEdit::RemoveHeader("range".to_owned())];
+        request.edited(&without_range)
+    };
+    let request = Request { method, mount: Some(mount), ..request };
     let current = handler.slot.current();
     let call = Call {
         plugin: handler.slot.name(),

@@ -131,3 +131,22 @@ fn malformed_requests_are_answered_400() {
         assert!(answer.starts_with("HTTP/1.1 400 "), "{request:?}: {answer}");
     }
 }
+
+#[test]
+fn a_range_is_of_get_alone() {
+    let lab = Lab::new().our_handler("static-files");
+    let www = lab.root().join("www");
+    std::fs::create_dir(&www).unwrap();
+    std::fs::write(www.join("file"), "0123456789").unwrap();
+    let folder = www.display();
+    let server = lab
+        .serve(&[&lab.config(&format!("[handlers.static-files]\nsettings = {{ folder = \"{folder}\" }}\n"))]);
+    let client = reqwest::blocking::Client::new();
+    let ask = |method| {
+        let request = client.request(method, server.url("/static/file")).header("range", "bytes=0-3");
+        let response = request.send().unwrap();
+        (response.status().as_u16(), response.headers()["content-length"].to_str().unwrap().to_owned())
+    };
+    assert_eq!(ask(reqwest::Method::GET), (206, "4".to_owned()));
+    assert_eq!(ask(reqwest::Method::HEAD), (200, "10".to_owned()));
+}

@@ -39,6 +39,17 @@ impl CallError {
         self.status == Status::PANICKED
     }
 
+    /// The stable code for a plugin whose `accept` gave this: it panicked, failed, or said no.
+    pub fn accept_code(&self) -> &'static str {
+        if self.is_panic() {
+            "accept.panicked"
+        } else if self.status.is_failure() {
+            "accept.failed"
+        } else {
+            "accept.declined"
+        }
+    }
+
     pub(crate) fn unsupported(what: &str) -> Self {
         Self { status: Status::UNSUPPORTED, message: format!("the plugin offers no `{what}`") }
     }

@@ -149,9 +149,7 @@ impl LoadError {
             }
             Self::Map { .. } => "loader.refused",
             Self::Entry { source, .. } => source.code(),
-            Self::Accept { source, .. } if source.is_panic() => "accept.panicked",
-            Self::Accept { source, .. } if source.status.is_failure() => "accept.failed",
-            Self::Accept { .. } => "accept.declined",
+            Self::Accept { source, .. } => source.accept_code(),
         }
     }
 

@@ -102,12 +102,24 @@ impl<I: Instance> Shelf<I> {
 
     /// Whether `listing` shows something else than was last looked at.
     pub(super) fn differs(&self, listing: &BTreeMap<PathBuf, Stamp>, unsettled: &BTreeSet<PathBuf>) -> bool {
-        let settled = |path: &PathBuf| !unsettled.contains(path);
-        self.files.keys().any(|path| !listing.contains_key(path))
-            || listing
-                .iter()
-                .filter(|(path, _)| settled(path))
-                .any(|(path, stamp)| self.files.get(path).is_none_or(|known| known.stamp != *stamp))
+        self.gone(listing).next().is_some() || self.changed(listing, unsettled).next().is_some()
+    }
+
+    /// Files that are known and no longer listed.
+    fn gone(&self, listing: &BTreeMap<PathBuf, Stamp>) -> impl Iterator<Item = &PathBuf> {
+        self.files.keys().filter(|path| !listing.contains_key(*path))
+    }
+
+    /// Files that are new or have changed, except those that somebody is writing.
+    fn changed<'l>(
+        &self,
+        listing: &'l BTreeMap<PathBuf, Stamp>,
+        unsettled: &BTreeSet<PathBuf>,
+    ) -> impl Iterator<Item = (&'l PathBuf, &'l Stamp)> {
+        listing.iter().filter(|(path, stamp)| {
+            let unchanged = self.files.get(*path).is_some_and(|known| known.stamp == **stamp);
+            !unchanged && !unsettled.contains(*path)
+        })
     }
 
     /// Makes the registry follow the files: loads what is new or has changed, and lets go of what is gone, in this order, so
@@ -124,41 +136,33 @@ impl<I: Instance> Shelf<I> {
             self.files
                 .retain(|_, known| known.refused.as_ref().is_none_or(|refused| refused.code != DUPLICATE));
         }
-        let changed: Vec<_> = listing
-            .iter()
-            .filter(|(path, stamp)| {
-                let unchanged = self.files.get(*path).is_some_and(|known| known.stamp == **stamp);
-                !unchanged && !unsettled.contains(*path)
-            })
-            .collect();
+        let changed: Vec<_> = self.changed(listing, unsettled).collect();
         for some in changed.chunks(TRIALS_AT_ONCE) {
             let begun: Vec<_> = some.iter().map(|(path, _)| self.begin(surroundings, path)).collect();
             for ((path, stamp), begun) in some.iter().zip(begun) {
                 self.look_at(surroundings, path, **stamp, begun, &mut freed);
             }
         }
-        for Provided { name, version, .. } in freed {
-            let provided_by_another = |known: &Known| {
-                known
-                    .provides
-                    .as_ref()
-                    .is_some_and(|other| (&other.name, &other.version) == (&name, &version))
-            };
-            if !self.files.values().any(provided_by_another) {
-                self.registry.remove(&name, &version);
+        for free in freed {
+            if self.provider_of(&free).is_none() {
+                self.registry.remove(&free.name, &free.version);
             }
         }
     }
 
+    /// The file that provides the same version of the same plugin.
+    fn provider_of(&self, provided: &Provided) -> Option<&PathBuf> {
+        let same = |other: &Provided| (&other.name, &other.version) == (&provided.name, &provided.version);
+        let provider = self.files.iter().find(|(_, known)| known.provides.as_ref().is_some_and(same));
+        provider.map(|(path, _)| path)
+    }
+
     /// Takes a plugin that is part of the program.
     pub(super) fn take_linked(&mut self, surroundings: &Surroundings, plugin: &Plugin) {
-        let outcome = match plugin.accept(surroundings.host.environment()) {
-            Ok(()) => self.install(surroundings, plugin, Origin::Linked),
-            Err(error) => {
-                let code = if error.is_panic() { "accept.panicked" } else { "accept.declined" };
-                Err(Refusal { code: code.to_owned(), reason: error.to_string() })
-            }
-        };
+        let outcome = plugin
+            .accept(surroundings.host.environment())
+            .map_err(|error| Refusal::of_error(error.accept_code(), error))
+            .and_then(|()| self.install(surroundings, plugin, Origin::Linked));
         if let Err(refusal) = outcome {
             let refused = refusal.of::<I>(Path::new(&plugin.identity().name));
             self.refused_linked.push(refused);
@@ -172,8 +176,7 @@ impl<I: Instance> Shelf<I> {
 
     /// Forgets files that are gone; gives what they provided.
     fn forget_missing(&mut self, listing: &BTreeMap<PathBuf, Stamp>) -> Vec<Provided> {
-        let gone: Vec<PathBuf> =
-            self.files.keys().filter(|path| !listing.contains_key(*path)).cloned().collect();
+        let gone: Vec<PathBuf> = self.gone(listing).cloned().collect();
         let known = gone.iter().filter_map(|path| {
             tracing::info!(path = %path.display(), "plugin file is gone");
             self.files.remove(path)
@@ -264,10 +267,7 @@ impl<I: Instance> Shelf<I> {
         self.mapped.insert(sha256, plugin.clone());
         let identity = plugin.identity();
         let new = Provided { name: identity.name.clone(), version: identity.version.clone(), sha256 };
-        let is_new = |other: &Provided| (&other.name, &other.version) == (&new.name, &new.version);
-        if let Some((other, _)) =
-            self.files.iter().find(|(_, known)| known.provides.as_ref().is_some_and(is_new))
-        {
+        if let Some(other) = self.provider_of(&new) {
             let (name, version, other) = (&new.name, &new.version, other.display());
             return Err(Refusal {
                 code: DUPLICATE.to_owned(),

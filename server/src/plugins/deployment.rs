@@ -87,17 +87,14 @@ impl Deployment {
         let middlewares = Arc::new(Registry::new(policy, listener(Kind::Middleware, orders.clone())));
         // Empty; what is missing is told when the files were looked at.
         let table = Table::lay_out(&handlers, &middlewares, &PluginOptions::default(), None);
-        let settings = |(name, config): (&String, &Vec<u8>)| (name.clone(), config.clone());
-        let of_handlers = options.plugins.handlers.iter().map(|(name, options)| (name, &options.settings.0));
+        let PluginOptions { handlers: of_handlers, middlewares: of_middlewares, .. } =
+            options.plugins.clone();
+        let of_handlers = of_handlers.into_iter().map(|(name, options)| (name, options.settings.0)).collect();
         let of_middlewares =
-            options.plugins.middlewares.iter().map(|(name, options)| (name, &options.settings.0));
+            of_middlewares.into_iter().map(|(name, options)| (name, options.settings.0)).collect();
         let mut work = Work {
-            handlers: Shelf::new(Arc::clone(&handlers), of_handlers.map(settings).collect(), &surroundings),
-            middlewares: Shelf::new(
-                Arc::clone(&middlewares),
-                of_middlewares.map(settings).collect(),
-                &surroundings,
-            ),
+            handlers: Shelf::new(Arc::clone(&handlers), of_handlers, &surroundings),
+            middlewares: Shelf::new(Arc::clone(&middlewares), of_middlewares, &surroundings),
             surroundings,
             shared: Arc::new(Shared {
                 handlers,
@@ -164,13 +161,11 @@ impl Work {
     fn run(mut self, inbox: &Receiver<Order>) {
         while let Ok(order) = inbox.recv() {
             match order {
+                // Told also every few seconds, whatever happened.
+                Order::FilesChanged { unsettled } if !self.files_differ(&unsettled) => {}
                 Order::FilesChanged { unsettled } => match &self.exit {
                     None => self.follow_files(&unsettled),
-                    Some(stopper) => {
-                        if self.files_differ(&unsettled) {
-                            stopper.stop_for_change();
-                        }
-                    }
+                    Some(stopper) => stopper.stop_for_change(),
                 },
                 Order::RegistryChanged => self.lay_out(),
                 Order::Reload { done } => {
@@ -227,13 +222,10 @@ impl Work {
     }
 
     fn files_differ(&self, unsettled: &BTreeSet<PathBuf>) -> bool {
-        let differ = |listing: Option<_>, differs: &dyn Fn(&BTreeMap<PathBuf, Stamp>) -> bool| {
-            listing.is_some_and(|listing| differs(&listing))
-        };
-        differ(self.listing::<HandlerInstance>(), &|listing| self.handlers.differs(listing, unsettled))
-            || differ(self.listing::<MiddlewareInstance>(), &|listing| {
-                self.middlewares.differs(listing, unsettled)
-            })
+        let handlers = self.listing::<HandlerInstance>();
+        let middlewares = self.listing::<MiddlewareInstance>();
+        handlers.is_some_and(|listing| self.handlers.differs(&listing, unsettled))
+            || middlewares.is_some_and(|listing| self.middlewares.differs(&listing, unsettled))
     }
 
     /// The files of a kind; `None` if there is no folder to look at, or it cannot be read: what is loaded stays then.

@@ -76,11 +76,10 @@ impl Watcher {
     fn run(mut self) {
         let mut last_look = Instant::now();
         loop {
-            let due = self.activity.due().unwrap_or(last_look + PERIOD).min(last_look + PERIOD);
-            self.wait(due.saturating_duration_since(Instant::now()));
+            self.wait(self.next_look(last_look).saturating_duration_since(Instant::now()));
             self.read_events();
             let now = Instant::now();
-            if now < self.activity.due().unwrap_or(last_look + PERIOD).min(last_look + PERIOD) {
+            if now < self.next_look(last_look) {
                 continue;
             }
             last_look = now;
@@ -90,6 +89,12 @@ impl Watcher {
                 return;
             }
         }
+    }
+
+    /// When to tell next, after this was done last: when something has to be acted upon, or in any case after the period.
+    fn next_look(&self, last_look: Instant) -> Instant {
+        let period_ends = last_look + PERIOD;
+        self.activity.due().map_or(period_ends, |due| due.min(period_ends))
     }
 
     /// Waits until there is something to read, at most `patience`.

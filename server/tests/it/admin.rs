@@ -378,11 +378,7 @@ fn without_an_address_it_is_in_the_runtime_folder_under_the_servers_port() {
 fn it_answers_while_the_server_drains() {
     let lab = Lab::new().handler("post.so", &["METHOD=\"POST\"", "ROUTE=\"/post\""]);
     let mut server = serve(&lab, &["--shutdown-deadline", "60s", "--read-timeout", "60s"]);
-    let mut stream = server.connect();
-    stream
-        .write_all(b"POST /post HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\nexpect: 100-continue\r\n\r\n")
-        .unwrap();
-    stream.read_exact(&mut [0; 25]).unwrap();
+    let mut stream = server.begin_post();
     server.signal(Signal::TERM);
     server.wait_for_log("msg=stopping");
     let deadline = Instant::now() + PATIENCE;

@@ -225,11 +225,7 @@ fn on_change_exit_answers_what_is_open_and_ends_with_75() {
     let lab = Lab::new().handler("post.so", &["METHOD=\"POST\"", "ROUTE=\"/post\"", "ANSWER=\"taken\""]);
     let mut server =
         lab.serve(&["--on-change", "exit", "--shutdown-deadline", "60s", "--read-timeout", "60s"]);
-    let mut stream = server.connect();
-    stream
-        .write_all(b"POST /post HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\nexpect: 100-continue\r\n\r\n")
-        .unwrap();
-    stream.read_exact(&mut [0; 25]).unwrap();
+    let mut stream = server.begin_post();
     lab.deploy(&lab.staged(&[]), "handler.so");
     server.wait_for_log("stopping, because the plugins changed");
     stream.write_all(b"body").unwrap();

@@ -261,6 +261,19 @@ impl Server {
         connect(self.address)
     }
 
+    /// A request to `POST /post` that is being handled, as the server's answer to its expectation shows, and whose body of four
+    /// bytes is still to come.
+    pub(crate) fn begin_post(&self) -> TcpStream {
+        let mut stream = self.connect();
+        stream
+            .write_all(b"POST /post HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\nexpect: 100-continue\r\n\r\n")
+            .unwrap();
+        let mut start = [0; 25];
+        stream.read_exact(&mut start).unwrap();
+        assert_eq!(&start, b"HTTP/1.1 100 Continue\r\n\r\n");
+        stream
+    }
+
     /// Sends raw bytes, and gives all that comes until the server closes.
     pub(crate) fn exchange(&self, bytes: &[u8]) -> String {
         exchange(self.address, bytes)

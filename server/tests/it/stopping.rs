@@ -13,14 +13,7 @@ fn a_request_in_flight_is_answered_and_then_the_server_ends() {
     let lab = Lab::new().handler("post.so", &["METHOD=\"POST\"", "ROUTE=\"/post\"", "ANSWER=\"taken\""]);
     for signal in [Signal::TERM, Signal::INT] {
         let mut server = lab.serve(&["--shutdown-deadline", "60s", "--read-timeout", "60s"]);
-        let mut stream = server.connect();
-        stream
-            .write_all(b"POST /post HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\nexpect: 100-continue\r\n\r\n")
-            .unwrap();
-        // Its answer to the expectation shows that the request is being handled.
-        let mut start = [0; 25];
-        stream.read_exact(&mut start).unwrap();
-        assert_eq!(&start, b"HTTP/1.1 100 Continue\r\n\r\n");
+        let mut stream = server.begin_post();
 
         server.signal(signal);
         server.wait_for_log("msg=stopping");
@@ -72,11 +65,7 @@ fn idle_connections_do_not_hold_it_up() {
 fn the_deadline_ends_the_wait() {
     let lab = Lab::new().handler("post.so", &["METHOD=\"POST\"", "ROUTE=\"/post\""]);
     let server = lab.serve(&["--shutdown-deadline", "200ms", "--read-timeout", "60s"]);
-    let mut stream = server.connect();
-    stream
-        .write_all(b"POST /post HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\nexpect: 100-continue\r\n\r\n")
-        .unwrap();
-    stream.read_exact(&mut [0; 25]).unwrap();
+    let _stream = server.begin_post();
     server.signal(Signal::TERM);
     let (status, log) = server.wait();
     assert!(status.success(), "{status}: {log}");
@@ -87,11 +76,7 @@ fn the_deadline_ends_the_wait() {
 fn a_second_signal_ends_it_at_once() {
     let lab = Lab::new().handler("post.so", &["METHOD=\"POST\"", "ROUTE=\"/post\""]);
     let mut server = lab.serve(&["--shutdown-deadline", "60s", "--read-timeout", "60s"]);
-    let mut stream = server.connect();
-    stream
-        .write_all(b"POST /post HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\nexpect: 100-continue\r\n\r\n")
-        .unwrap();
-    stream.read_exact(&mut [0; 25]).unwrap();
+    let _stream = server.begin_post();
     server.signal(Signal::TERM);
     server.wait_for_log("msg=stopping");
     server.signal(Signal::TERM);

@@ -129,12 +129,7 @@ fn whatever_goes_wrong_is_told_with_its_stage() {
     ];
     for Case { plugin, patience, outcome, stage, says } in cases {
         let seen = observe(patience, &[plugin]);
-        assert_eq!(
-            (seen["outcome"].as_str(), seen["stage"].as_str()),
-            (Some(outcome), Some(stage)),
-            "{seen}"
-        );
-        assert!(seen["message"].as_str().unwrap().contains(says), "{says:?} is not in {seen}");
+        check(&seen, outcome, stage, says);
     }
 }
 
@@ -162,24 +157,20 @@ fn whatever_a_server_does_is_told_before_it_serves() {
     ];
     for (script, patience, outcome, stage, says) in cases {
         let seen = observe_server(&lab.script(script), patience, &[]);
-        assert_eq!(
-            (seen["outcome"].as_str(), seen["stage"].as_str()),
-            (Some(outcome), Some(stage)),
-            "{seen}"
-        );
-        assert!(seen["message"].as_str().unwrap().contains(says), "{says:?} is not in {seen}");
+        check(&seen, outcome, stage, says);
     }
+}
+
+/// What was seen is this end at this stage, with these words.
+fn check(seen: &serde_json::Value, outcome: &str, stage: &str, says: &str) {
+    assert_eq!((seen["outcome"].as_str(), seen["stage"].as_str()), (Some(outcome), Some(stage)), "{seen}");
+    assert!(seen["message"].as_str().unwrap().contains(says), "{says:?} is not in {seen}");
 }
 
 #[test]
 fn a_server_that_cannot_start_or_does_not_exist_failed() {
     let seen = observe(PATIENT, &[]);
-    assert_eq!(
-        (seen["outcome"].as_str(), seen["stage"].as_str()),
-        (Some("failed"), Some("listen")),
-        "{seen}"
-    );
-    assert!(seen["message"].as_str().unwrap().contains("--plugin-root"), "{seen}");
+    check(&seen, "failed", "listen", "--plugin-root");
 
     let output = e2e().args(["--server", "/no/such/server"]).output().unwrap();
     assert!(output.status.success());

@@ -10,27 +10,10 @@ const SHOWN: usize = 20;
 
 /// The summary of `report`; odd is a cell in which prediction, observation and expectation do not agree.
 pub(crate) fn render(report: &Report) -> String {
-    let mut text = format!(
-        "{:<21} {:<10} {:>5} {:>7} {:>8} {:>6} {:>7} {:>4} {:>3}\n",
-        "HOST", "C LIBRARY", "WORKS", "REFUSED", "DECLINED", "FAILED", "CRASHED", "HUNG", "ODD"
-    );
+    let mut text = title("HOST", "C LIBRARY");
     for host in &report.hosts {
-        let cells = || report.cells.iter().filter(|cell| cell.host == host.name);
-        let count = |outcome: &str| cells().filter(|cell| cell.observed == outcome).count();
-        // Writing to a string cannot fail.
-        let _ = writeln!(
-            text,
-            "{:<21} {:<10} {:>5} {:>7} {:>8} {:>6} {:>7} {:>4} {:>3}",
-            host.name,
-            host.libc_name(),
-            count("works"),
-            count("refused"),
-            count("declined"),
-            count("failed"),
-            count("crashed"),
-            count("hung"),
-            cells().filter(|cell| !cell.agree).count(),
-        );
+        let cells = report.cells.iter().filter(|cell| cell.host == host.name);
+        row(&mut text, &host.name, &host.libc_name(), cells.map(|cell| (cell.observed.as_str(), cell.agree)));
     }
     scenarios(&mut text, report);
     let odd = report.odd_cells();
@@ -57,33 +40,49 @@ pub(crate) fn render(report: &Report) -> String {
 
 /// A row for each server that was driven, with the hosts counted in which it did what.
 fn scenarios(text: &mut String, report: &Report) {
-    let mut title = format!(
-        "\n{:<21} {:<10} {:>5} {:>7} {:>8} {:>6} {:>7} {:>4} {:>3}\n",
-        "SERVER", "PLUGINS", "WORKS", "REFUSED", "DECLINED", "FAILED", "CRASHED", "HUNG", "ODD"
-    );
-    for ScenarioRow { name, plugins, everything, .. } in &report.scenarios {
-        let cells = || report.scenario_cells.iter().filter(|cell| cell.scenario == *name);
-        let count = |outcome: &str| cells().filter(|cell| cell.observed == outcome).count();
-        text.push_str(&std::mem::take(&mut title));
-        // Writing to a string cannot fail.
-        let _ = writeln!(
-            text,
-            "{name:<21} {:<10} {:>5} {:>7} {:>8} {:>6} {:>7} {:>4} {:>3}",
-            match plugins.as_slice() {
-                [] if *everything => "everything".to_owned(),
-                [] => "linked".to_owned(),
-                [one] => one.clone(),
-                more => format!("{} files", more.len()),
-            },
-            count("works"),
-            count("refused"),
-            count("declined"),
-            count("failed"),
-            count("crashed"),
-            count("hung"),
-            cells().filter(|cell| !cell.agree).count(),
-        );
+    if !report.scenarios.is_empty() {
+        text.push('\n');
+        text.push_str(&title("SERVER", "PLUGINS"));
     }
+    for ScenarioRow { name, plugins, everything, .. } in &report.scenarios {
+        let plugins = match plugins.as_slice() {
+            [] if *everything => "everything".to_owned(),
+            [] => "linked".to_owned(),
+            [one] => one.clone(),
+            more => format!("{} files", more.len()),
+        };
+        let cells = report.scenario_cells.iter().filter(|cell| cell.scenario == *name);
+        row(text, name, &plugins, cells.map(|cell| (cell.observed.as_str(), cell.agree)));
+    }
+}
+
+fn title(subject: &str, with: &str) -> String {
+    format!(
+        "{subject:<21} {with:<10} {:>5} {:>7} {:>8} {:>6} {:>7} {:>4} {:>3}\n",
+        "WORKS", "REFUSED", "DECLINED", "FAILED", "CRASHED", "HUNG", "ODD"
+    )
+}
+
+/// A row under [`title`] that counts `cells`: what was observed in each, and whether it agrees.
+fn row<'r>(
+    text: &mut String,
+    subject: &str,
+    with: &str,
+    cells: impl Iterator<Item = (&'r str, bool)> + Clone,
+) {
+    let count = |outcome: &str| cells.clone().filter(|(observed, _)| *observed == outcome).count();
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        text,
+        "{subject:<21} {with:<10} {:>5} {:>7} {:>8} {:>6} {:>7} {:>4} {:>3}",
+        count("works"),
+        count("refused"),
+        count("declined"),
+        count("failed"),
+        count("crashed"),
+        count("hung"),
+        cells.clone().filter(|(_, agree)| !agree).count(),
+    );
 }
 
 #[cfg(test)]

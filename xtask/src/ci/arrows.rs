@@ -18,7 +18,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("plugin-host", &["plugin-abi", "plugin-compat"]),
     ("plugin-testing", &["plugin-host"]),
     ("test-services", &[]),
-    ("server", &["plugin-host"]),
+    ("forker", &[]),
+    ("server", &["forker", "plugin-host"]),
     ("server-e2e", &[]),
     // And plugins: see MAY_LINK_PLUGINS.
     ("static-server", &["server"]),

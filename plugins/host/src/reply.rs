@@ -53,6 +53,15 @@ impl<T> Promise<T> {
 }
 
 impl<T> Reply<T> {
+    /// The answer, if it is there already; else the reply, to be waited for.
+    ///
+    /// # Errors
+    /// The reply itself.
+    pub fn now(self) -> Result<T, Self> {
+        let value = self.shared.lock().value.take();
+        value.ok_or(self)
+    }
+
     /// Waits on this thread until the answer is there, at most `patience`; `None` if it did not come. It
     /// is lost if it comes later.
     pub fn wait(self, patience: Duration) -> Option<T> {
@@ -115,6 +124,11 @@ mod tests {
         let (promise, reply) = channel();
         promise.keep(1);
         assert_eq!(reply.wait(Duration::ZERO), Some(1));
+
+        let (promise, reply) = channel();
+        let reply = reply.now().unwrap_err();
+        promise.keep(5);
+        assert_eq!(reply.now().ok(), Some(5));
 
         let (promise, reply) = channel();
         let thread = std::thread::spawn(move || promise.keep(2));

@@ -21,6 +21,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("forker", &[]),
     ("server", &["forker", "plugin-host"]),
     ("server-e2e", &[]),
+    ("fib-demo", &["plugin-host"]),
     // And plugins: see MAY_LINK_PLUGINS.
     ("static-server", &["server"]),
     ("xtask", &["plugin-compat"]),

@@ -75,4 +75,4 @@ impl Memory {
     }
 }
 
-plugin_sdk::export_plugin! { name: "memory", cache: Memory }
+plugin_sdk::export_plugin! { name: "memory", cache: { "Factory" => Memory } }

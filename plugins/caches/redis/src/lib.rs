@@ -102,4 +102,4 @@ impl Drop for Redis {
     }
 }
 
-plugin_sdk::export_plugin! { name: "redis", cache: Redis }
+plugin_sdk::export_plugin! { name: "redis", cache: { "Factory" => Redis } }

@@ -15,7 +15,7 @@ use serde::Deserialize;
 pub(crate) use self::artifact::{Artifact, CSource, Compiler, Recipe};
 pub(crate) use self::expect::{Expectation, Meeting, Outcome, Prediction};
 pub(crate) use self::platform::{Arch, Host, Libc, Target};
-pub(crate) use self::scenario::{Ask, Scenario, plugin_folder};
+pub(crate) use self::scenario::{Ask, Scenario, Then, client_folder, plugin_folder};
 
 /// The parsed and checked `lab.toml`.
 #[derive(Debug)]
@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn a_scenario_may_expect_something_else_of_some_hosts() {
         let base = fs::read_to_string(crate::paths::repository().unwrap().join("lab.toml")).unwrap();
-        let scenario = "[[scenario]]\nname = \"a\"\nshows = \"\"\nclient = \"server-e2e\"\nserver = \"dyn-server\"\non = [{ hosts = \"trixie-*\", expect = { alone = \"crashed\" } }]\n";
+        let scenario = "[[scenario]]\nname = \"a\"\nshows = \"\"\nclient = \"server-e2e\"\nserver = \"dyn-server\"\nasks = [{ path = \"/ip\", answers = \"ip\" }]\non = [{ hosts = \"trixie-*\", expect = { alone = \"crashed\" } }]\n";
         let lab = Lab::parse(&format!("{base}\n{scenario}")).unwrap();
         let scenario = lab.scenarios.last().unwrap();
         let of = |name: &str| {
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn contradictions_are_named() {
         let base = fs::read_to_string(crate::paths::repository().unwrap().join("lab.toml")).unwrap();
-        const SCENARIO: &str = "[[scenario]]\nname = \"dyn-server-ip\"\nshows = \"\"\nclient = \"server-e2e\"\nserver = \"dyn-server\"\n";
+        const SCENARIO: &str = "[[scenario]]\nname = \"dyn-server-ip\"\nshows = \"\"\nclient = \"server-e2e\"\nserver = \"dyn-server\"\nasks = [{ path = \"/ip\", answers = \"ip\" }]\n";
         let scenario = |line: &str| format!("{}{line}", SCENARIO.replace("dyn-server-ip", "a"));
         let cases = [
             ("[[artifact]]\nname = \"ip\"\nkind = \"handler\"\ncargo = \"x\"", "named twice"),
@@ -256,10 +256,15 @@ mod tests {
             ),
             (SCENARIO, "named twice"),
             (
-                "[[scenario]]\nname = \"a\"\nshows = \"\"\nclient = \"server-e2e\"\nserver = \"nginx\"",
+                "[[scenario]]\nname = \"a\"\nshows = \"\"\nclient = \"server-e2e\"\nserver = \"nginx\"\nasks = []",
                 "no [[program]]",
             ),
             (&scenario("plugins = [\"cgi\"]"), "no [[artifact]]"),
+            (&scenario("beside = [\"memory\"]"), "or a cache that nothing lies beside"),
+            (
+                &scenario("").replace("asks = [{ path = \"/ip\", answers = \"ip\" }]", "asks = []"),
+                "asks nothing",
+            ),
             (&scenario("plugins = [\"static-executable\"]"), "a showcase; a server has handlers"),
             (&scenario("plugins = [\"glibc-2.38\"]"), "not built for x86_64-unknown-linux-musl"),
             (&scenario("everything = true\nplugins = [\"ip\"]"), "drop `plugins` and `beside`"),

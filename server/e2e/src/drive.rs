@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::flags::Scenario;
+use crate::flags::{CACHES, Scenario, Then};
 use crate::log_line::value;
 use crate::observation::{Observation, Outcome, Stage};
 use crate::plugin_root::PluginRoot;
@@ -28,7 +28,12 @@ pub(crate) fn drive(scenario: &Scenario) -> Result<Observation, String> {
     let root = PluginRoot::with(scenario.plugins.iter().chain(&scenario.beside))?;
     let client = requests::client(scenario.patience, &scenario.headers)?;
     let mut command = Command::new(&scenario.server);
-    if !root.files.is_empty() {
+    command.args(&scenario.arguments);
+    let (caches, others): (Vec<_>, Vec<_>) = root.files.iter().partition(|file| is_cache(file));
+    for cache in caches {
+        command.arg("--cache-plugin-path").arg(cache);
+    }
+    if !others.is_empty() {
         command.arg("--plugin-root").arg(root.path());
     }
     if let Some(config) = &scenario.config {
@@ -36,7 +41,7 @@ pub(crate) fn drive(scenario: &Scenario) -> Result<Observation, String> {
     }
     // Nothing else tells it what to do; its socket for operators is not to lie in a folder of this machine, and a busy one may need
     // longer to load a plugin than anybody should have to wait elsewhere.
-    command.args(["--port", "0"]).env_clear().env("SERVER_ADMIN", "off");
+    command.env_clear().env("SERVER_ADMIN", "off");
     command.env("SERVER_LOAD_TIMEOUT", format!("{}ms", scenario.load_timeout.as_millis()));
     let mut server = match Server::start(&mut command, scenario.patience) {
         Ok(server) => server,
@@ -68,8 +73,17 @@ fn go_through(
         let did = became(server, file);
         seen.insert(file.file_name().unwrap_or_default().to_string_lossy().into_owned(), did);
     }
-    let answer =
-        requests::check_all(client, address, &scenario.asks).map_err(|wrong| broken(server, wrong))?;
+    let ask_all = |server: &mut Server| {
+        requests::check_all(client, address, &scenario.asks).map_err(|wrong| broken(server, wrong))
+    };
+    let answer = ask_all(server)?;
+    for Then { signal, name, says } in &scenario.then {
+        server.signal(*signal);
+        server.wait_for_new_line(|line| value(line, "msg") == Some(says)).map_err(|why| {
+            no_line(server, why, Stage::Signal, &format!("it does not say {says} after SIG{name}"))
+        })?;
+        ask_all(server)?;
+    }
     match server.stop() {
         Some(status) if status.success() => {
             Ok(Observation { beside: seen, ..Observation::new(Outcome::Works, Stage::Stop, answer) })
@@ -77,6 +91,11 @@ fn go_through(
         Some(status) => Err(Observation::ended(Stage::Stop, status, &server.last_words())),
         None => Err(Observation::new(Outcome::Hung, Stage::Stop, "it does not end after SIGTERM")),
     }
+}
+
+/// Whether `file` lies in the folder of caches.
+fn is_cache(file: &Path) -> bool {
+    file.parent().and_then(Path::file_name).is_some_and(|folder| folder == CACHES)
 }
 
 /// Waits until it listens, and gives the address.

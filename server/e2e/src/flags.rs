@@ -4,26 +4,33 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rustix::process::Signal;
+
 /// What `--help` prints.
 pub(crate) const HELP: &str = "\
 Starts a server, drives it over loopback, stops it, and says what happened as JSON.
 
-server-e2e --server PROGRAM [--plugin FOLDER[/NAME]=FILE]...
+server-e2e --server PROGRAM --ask PATH=TEXT... [--plugin FOLDER[/NAME]=FILE]...
            [--beside FOLDER[/NAME]=FILE]... [OPTION]...
-    Start PROGRAM with --port 0. With plugins, each FILE is copied into FOLDER
-    (handlers or middlewares) of a plugin root that only this user can write,
-    as NAME or under its own name, and PROGRAM is given that root with
-    --plugin-root; without, it has to have the handler of /ip in itself. Wait
-    until it listens, see in its log that each
-    plugin came from its file, send requests, end it with SIGTERM. Of what lies
-    beside the plugins it is only told what the server does with it.
+    Start PROGRAM with --port 0. Each plugin's FILE is copied into FOLDER
+    (handlers, middlewares or caches) of a plugin root that only this user can
+    write, as NAME or under its own name. PROGRAM is given that root with
+    --plugin-root, or a cache with --cache-plugin-path. Wait until it listens,
+    see in its log that each plugin came from its file, send requests, end it
+    with SIGTERM. Of what lies beside the plugins it is only told what the
+    server does with it.
+    Each PATH is asked for with GET, and TEXT has to be in the answer; with
+    HEAD; and with POST, which must not be allowed.
     One JSON object on one line: outcome (works, refused, declined, failed,
     crashed, hung), stage, code, message, signal; and beside, an object with
     \"loaded\" or the server's code for each file name.
 
+    --argument TEXT           for PROGRAM, instead of --port 0
     --config TEXT             the server's configuration, in TOML
     --header NAME:VALUE       a field of every request
-    --ask PATH=TEXT           GET PATH, too; TEXT has to be in the answer
+    --then SIGNAL=TEXT        after the requests send SIGNAL (HUP, TTIN, TTOU,
+                              USR1, USR2), wait until the log says msg=TEXT,
+                              and send the requests again
     --patience-seconds N      how long each step may take; default 20
     --load-timeout-seconds N  how long the server waits for a plugin that is
                               loaded; default half the patience
@@ -31,13 +38,16 @@ server-e2e --server PROGRAM [--plugin FOLDER[/NAME]=FILE]...
 Status 0 whatever the server does; 2 if this program itself cannot work.
 ";
 
+/// The folder of what is given to a server by its path and not by its root.
+pub(crate) const CACHES: &str = "caches";
+
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What to do.
 #[derive(Debug)]
 pub(crate) enum Verb {
     Help,
-    Drive(Scenario),
+    Drive(Box<Scenario>),
 }
 
 /// A server and what it is given.
@@ -48,16 +58,29 @@ pub(crate) struct Scenario {
     pub(crate) plugins: Vec<PluginFile>,
     /// Good and bad ones that lie there as well.
     pub(crate) beside: Vec<PluginFile>,
+    /// Its arguments beside those that name files.
+    pub(crate) arguments: Vec<String>,
     /// Its configuration file.
     pub(crate) config: Option<String>,
     /// Fields of every request, each a name and a value.
     pub(crate) headers: Vec<(String, String)>,
-    /// Paths to ask for beside the route of `ip`, each with what the answer has to contain.
+    /// Paths to ask for, at least one, each with what the answer has to contain.
     pub(crate) asks: Vec<(String, String)>,
+    /// Signals to send, each with what the log has to say then.
+    pub(crate) then: Vec<Then>,
     /// How long each step may take.
     pub(crate) patience: Duration,
     /// How long the server waits for a plugin that is being loaded.
     pub(crate) load_timeout: Duration,
+}
+
+/// A signal, and what the log has to say of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Then {
+    pub(crate) signal: Signal,
+    /// Of the signal, without `SIG`.
+    pub(crate) name: String,
+    pub(crate) says: String,
 }
 
 /// A plugin and where in the plugin root it is to lie.
@@ -72,7 +95,8 @@ pub(crate) struct PluginFile {
 /// Reads the arguments that follow the program's name.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Verb, String> {
     let (mut server, mut plugins, mut beside) = (None, Vec::new(), Vec::new());
-    let (mut config, mut headers, mut asks) = (None, Vec::new(), Vec::new());
+    let (mut arguments_of_server, mut config, mut headers) = (Vec::new(), None, Vec::new());
+    let (mut asks, mut then) = (Vec::new(), Vec::new());
     let (mut patience, mut load_timeout) = (PATIENCE, None);
     let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {
@@ -83,9 +107,11 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Ver
             Some("--server") => server = Some(PathBuf::from(value()?)),
             Some("--plugin") => plugins.push(plugin("--plugin", &value()?)?),
             Some("--beside") => beside.push(plugin("--beside", &value()?)?),
+            Some("--argument") => arguments_of_server.push(text("--argument", value()?)?),
             Some("--config") => config = Some(text("--config", value()?)?),
             Some("--header") => headers.push(pair("--header", ':', value()?)?),
             Some("--ask") => asks.push(pair("--ask", '=', value()?)?),
+            Some("--then") => then.push(self::then(pair("--then", '=', value()?)?)?),
             Some("--patience-seconds") => patience = seconds("--patience-seconds", &value()?)?,
             Some("--load-timeout-seconds") => {
                 load_timeout = Some(seconds("--load-timeout-seconds", &value()?)?);
@@ -94,14 +120,31 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Ver
         }
     }
     let server = server.ok_or("--server is missing")?;
-    let load_timeout = load_timeout.unwrap_or(patience / 2);
-    Ok(Verb::Drive(Scenario { server, plugins, beside, config, headers, asks, patience, load_timeout }))
+    if asks.is_empty() {
+        return Err("--ask is missing; a server that is asked nothing shows nothing".to_owned());
+    }
+    if arguments_of_server.is_empty() {
+        arguments_of_server = ["--port", "0"].map(str::to_owned).to_vec();
+    }
+    Ok(Verb::Drive(Box::new(Scenario {
+        server,
+        plugins,
+        beside,
+        arguments: arguments_of_server,
+        config,
+        headers,
+        asks,
+        then,
+        patience,
+        load_timeout: load_timeout.unwrap_or(patience / 2),
+    })))
 }
 
 fn plugin(flag: &str, text: &OsString) -> Result<PluginFile, String> {
     text.to_str().and_then(placed).ok_or_else(|| {
         format!(
-            "{flag} takes handlers=FILE or middlewares=FILE, a name after the folder or none (handlers/NAME=FILE), not `{}`",
+            "{flag} takes handlers=FILE, middlewares=FILE or caches=FILE, a name after the folder or none (handlers/NAME=FILE), \
+             not `{}`",
             text.to_string_lossy()
         )
     })
@@ -114,7 +157,7 @@ fn placed(text: &str) -> Option<PluginFile> {
         None => (place, None),
     };
     let is_name = |name: &str| !matches!(name, "" | "." | "..") && !name.contains('/');
-    let is_place = matches!(folder, "handlers" | "middlewares") && name.is_none_or(is_name);
+    let is_place = matches!(folder, "handlers" | "middlewares" | CACHES) && name.is_none_or(is_name);
     is_place.then(|| PluginFile {
         folder: folder.to_owned(),
         name: name.map(str::to_owned),
@@ -133,6 +176,18 @@ fn pair(flag: &str, between: char, value: OsString) -> Result<(String, String), 
         .split_once(between)
         .ok_or_else(|| format!("{flag} takes two texts with `{between}` between, not `{value}`"))?;
     Ok((name.to_owned(), value.trim_start().to_owned()))
+}
+
+fn then((name, says): (String, String)) -> Result<Then, String> {
+    let signal = match name.as_str() {
+        "HUP" => Signal::HUP,
+        "TTIN" => Signal::TTIN,
+        "TTOU" => Signal::TTOU,
+        "USR1" => Signal::USR1,
+        "USR2" => Signal::USR2,
+        _ => return Err(format!("--then takes HUP, TTIN, TTOU, USR1 or USR2 before the `=`, not `{name}`")),
+    };
+    Ok(Then { signal, name, says })
 }
 
 fn seconds(flag: &str, text: &OsString) -> Result<Duration, String> {
@@ -158,7 +213,7 @@ mod tests {
             Verb::Help => panic!("{line} does not ask for help"),
         };
         let scenario = drive(
-            "--server s --plugin handlers=a.so --plugin middlewares=b=c.so --beside handlers/d.so=e.so",
+            "--server s --ask /=a --plugin handlers=a.so --plugin middlewares=b=c.so --plugin caches=f.so --beside handlers/d.so=e.so",
         );
         let plugin = |folder: &str, name: Option<&str>, file: &str| PluginFile {
             folder: folder.into(),
@@ -166,12 +221,15 @@ mod tests {
             file: file.into(),
         };
         let [a, b] = [plugin("handlers", None, "a.so"), plugin("middlewares", None, "b=c.so")];
-        assert_eq!(scenario.plugins, [a, b]);
+        assert_eq!(scenario.plugins, [a, b, plugin("caches", None, "f.so")]);
+        assert_eq!(scenario.arguments, ["--port", "0"]);
         assert_eq!(scenario.beside, [plugin("handlers", Some("d.so"), "e.so")]);
         assert_eq!((scenario.server, scenario.patience), ("s".into(), PATIENCE));
         assert_eq!((scenario.config, scenario.load_timeout), (None, PATIENCE / 2));
 
-        let scenario = drive("--server s --config a=1 --header x:y:z --ask /a=b=c --load-timeout-seconds 3");
+        let scenario = drive(
+            "--server s --config a=1 --argument -v --header x:y:z --ask /a=b=c --then HUP=ready --load-timeout-seconds 3",
+        );
         let pair = |name: &str, value: &str| [(name.to_owned(), value.to_owned())];
         assert_eq!(
             (scenario.config.as_deref(), scenario.load_timeout),
@@ -179,18 +237,27 @@ mod tests {
         );
         assert_eq!(scenario.headers, pair("x", "y:z"));
         assert_eq!(scenario.asks, pair("/a", "b=c"));
+        assert_eq!(scenario.arguments, ["-v"]);
+        assert_eq!(
+            scenario.then,
+            [Then { signal: Signal::HUP, name: "HUP".to_owned(), says: "ready".to_owned() }]
+        );
         assert!(matches!(parse(words("--server s --help")), Ok(Verb::Help)));
     }
 
     #[test]
     fn bad_lines_are_named() {
-        const PLACES: &str =
-            "handlers=FILE or middlewares=FILE, a name after the folder or none (handlers/NAME=FILE)";
+        const PLACES: &str = "handlers=FILE, middlewares=FILE or caches=FILE, a name after the folder or none (handlers/NAME=FILE)";
         let place = |found: &str| format!("--plugin takes {PLACES}, not `{found}`");
         let cases = [
             ("", "--server is missing".to_owned()),
             ("--server", "--server needs a value".to_owned()),
             ("--dance", "unknown argument `--dance`".to_owned()),
+            ("--server s", "--ask is missing; a server that is asked nothing shows nothing".to_owned()),
+            (
+                "--server s --then KILL=x",
+                "--then takes HUP, TTIN, TTOU, USR1 or USR2 before the `=`, not `KILL`".to_owned(),
+            ),
             ("--server s --plugin a.so", place("a.so")),
             ("--server s --plugin ../x=a.so", place("../x=a.so")),
             ("--server s --plugin handlers/../x=a.so", place("handlers/../x=a.so")),

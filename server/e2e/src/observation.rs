@@ -19,6 +19,8 @@ pub(crate) enum Stage {
     Load,
     /// It answers.
     Request,
+    /// It says that it has done what a signal told it to.
+    Signal,
     /// It ends when it is told to.
     Stop,
 }

@@ -50,8 +50,20 @@ impl Server {
 
     /// The first line of the log, new or old, that `wanted` takes.
     pub(crate) fn wait_for_line(&mut self, wanted: impl Fn(&str) -> bool) -> Result<String, NoLine> {
+        self.wait_for_line_from(0, wanted)
+    }
+
+    /// The first line of the log that `wanted` takes and that nobody has waited for yet.
+    pub(crate) fn wait_for_new_line(&mut self, wanted: impl Fn(&str) -> bool) -> Result<String, NoLine> {
+        self.wait_for_line_from(self.log.len(), wanted)
+    }
+
+    fn wait_for_line_from(
+        &mut self,
+        mut looked_at: usize,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<String, NoLine> {
         let deadline = Instant::now() + self.patience;
-        let mut looked_at = 0;
         loop {
             while let Some(line) = self.log.get(looked_at) {
                 if wanted(line) {
@@ -78,10 +90,17 @@ impl Server {
         self.wait_until(Instant::now() + time)
     }
 
+    /// Sends it `signal`, if it has not ended.
+    pub(crate) fn signal(&mut self, signal: Signal) {
+        // What it has said so far is no answer.
+        self.log.extend(self.new_lines.try_iter());
+        // It cannot be gone for good: its status has not been fetched yet, or there is nobody to tell.
+        let _ = kill_process(Pid::from_child(&self.child), signal);
+    }
+
     /// Tells it to stop, and waits for its end.
     pub(crate) fn stop(&mut self) -> Option<ExitStatus> {
-        // It cannot be gone for good: its status has not been fetched yet, or there is nobody to tell.
-        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+        self.signal(Signal::TERM);
         self.ends_within(self.patience)
     }
 

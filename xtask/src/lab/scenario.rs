@@ -20,7 +20,10 @@ pub(crate) struct Scenario {
     pub(crate) client: String,
     /// The program that is started.
     pub(crate) server: String,
-    /// Artifacts in its plugin root. None: it is given no plugin root.
+    /// Its arguments beside those that name files. Default: `--port 0`.
+    #[serde(default)]
+    pub(crate) arguments: Vec<String>,
+    /// Handlers and middlewares in its plugin root, or a cache that it is given by its path. None: it is given neither.
     #[serde(default)]
     pub(crate) plugins: Vec<String>,
     /// Artifacts that lie there as well, good and bad ones: of each the server does what is expected of the artifact. Where one is not
@@ -30,9 +33,11 @@ pub(crate) struct Scenario {
     /// Every artifact of every target lies in the plugin root, those of a kind that no server has among the handlers.
     #[serde(default)]
     pub(crate) everything: bool,
-    /// What is asked beside what the client asks of every server.
-    #[serde(default)]
+    /// What is asked, at least one.
     pub(crate) asks: Vec<Ask>,
+    /// Signals that it is sent afterwards, and after each of which all is asked again.
+    #[serde(default)]
+    pub(crate) then: Vec<Then>,
     /// What is expected in every host. Default: works.
     #[serde(default = "Expectation::works")]
     expect: Expectation,
@@ -49,6 +54,16 @@ pub(crate) struct Ask {
     pub(crate) path: String,
     /// What the answer has to contain.
     pub(crate) answers: String,
+}
+
+/// A signal that a server has to act upon.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Then {
+    /// HUP, TTIN, TTOU, USR1 or USR2.
+    pub(crate) signal: String,
+    /// The message that its log has to have then.
+    pub(crate) says: String,
 }
 
 impl Scenario {
@@ -70,9 +85,11 @@ impl Scenario {
             let Some(artifact) = lab.artifacts.iter().find(|artifact| artifact.name == *plugin) else {
                 bail!("scenario {name:?} has plugin {plugin:?}, which is no [[artifact]]; add it");
             };
-            if plugin_folder(artifact).is_none() {
+            let is_beside = self.beside.contains(plugin);
+            if plugin_folder(artifact).is_none() && (is_beside || artifact.kind != CACHE) {
                 bail!(
-                    "scenario {name:?} has plugin {plugin:?}, a {}; a server has handlers and middlewares",
+                    "scenario {name:?} has plugin {plugin:?}, a {}; a server has handlers and middlewares, or a cache that \
+                     nothing lies beside",
                     artifact.kind
                 );
             }
@@ -80,6 +97,9 @@ impl Scenario {
             if let Some(target) = missing.filter(|_| self.plugins.contains(plugin)) {
                 bail!("scenario {name:?} has plugin {plugin:?}, which is not built for {}", target.triple);
             }
+        }
+        if self.asks.is_empty() {
+            bail!("scenario {name:?} asks nothing of its server; add `asks`");
         }
         if self.everything && !(self.plugins.is_empty() && self.beside.is_empty()) {
             bail!("scenario {name:?} has everything in its plugin root; drop `plugins` and `beside`");
@@ -98,6 +118,14 @@ impl Scenario {
         }
         Ok(())
     }
+}
+
+/// The kind that a server is given by its path.
+const CACHE: &str = "cache";
+
+/// Where the client puts it: in a plugin root, or where what is given by its path lies.
+pub(crate) fn client_folder(artifact: &Artifact) -> Option<&'static str> {
+    if artifact.kind == CACHE { Some("caches") } else { plugin_folder(artifact) }
 }
 
 /// Where in a plugin root it belongs, if it does.

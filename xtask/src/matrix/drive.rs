@@ -11,7 +11,7 @@ use super::scenario_cell::Driven;
 use crate::build::sha256;
 use crate::engine::{Engine, Exit, Job, Mount};
 use crate::image::Image;
-use crate::lab::Ask;
+use crate::lab::{Ask, Then};
 
 /// Wall-clock time that a server may use for a step. One that works uses less than a second for all, emulated.
 pub(super) const STEP: Patience = Patience { step_seconds: 30, load_timeout_seconds: 15 };
@@ -64,8 +64,12 @@ pub(crate) struct Cast<'a> {
     pub(crate) config: String,
     /// Fields of every request.
     pub(crate) headers: BTreeMap<&'a str, &'a str>,
-    /// What is asked beside what is asked of every server.
+    /// The server's arguments, if they are not those that the client gives every server.
+    pub(crate) arguments: &'a [String],
+    /// What is asked.
     pub(crate) asks: &'a [Ask],
+    /// The signals that it is sent afterwards.
+    pub(crate) then: &'a [Then],
     /// How long may be waited.
     pub(crate) patience: Patience,
 }
@@ -106,8 +110,14 @@ impl Cast<'_> {
         for (name, value) in &self.headers {
             argv.extend(["--header".to_owned(), format!("{name}: {value}")]);
         }
+        for argument in self.arguments {
+            argv.extend(["--argument".to_owned(), argument.clone()]);
+        }
         for Ask { path, answers } in self.asks {
             argv.extend(["--ask".to_owned(), format!("{path}={answers}")]);
+        }
+        for Then { signal, says } in self.then {
+            argv.extend(["--then".to_owned(), format!("{signal}={says}")]);
         }
         argv
     }
@@ -161,12 +171,16 @@ mod tests {
             beside: vec![in_root("middlewares/bad.so", file("t/plugins/bad.so", "4"))],
             config: "a = 1".to_owned(),
             headers: BTreeMap::from([("x", "y")]),
+            arguments: &[],
             asks: &[],
+            then: &[],
             patience: STEP,
         };
         let whole = cast("1", "2", "3", "t/plugins/ip.so");
         assert_eq!(cast("1", "2", "3", "t/plugins/ip.so").key(), whole.key());
         let asks = [Ask { path: "/a".to_owned(), answers: "b".to_owned() }];
+        let then = [Then { signal: "HUP".to_owned(), says: "again".to_owned() }];
+        let arguments = ["-v".to_owned()];
         for other in [
             cast("9", "2", "3", "t/plugins/ip.so"),
             cast("1", "9", "3", "t/plugins/ip.so"),
@@ -175,15 +189,17 @@ mod tests {
             Cast { config: String::new(), ..cast("1", "2", "3", "t/plugins/ip.so") },
             Cast { headers: BTreeMap::new(), ..cast("1", "2", "3", "t/plugins/ip.so") },
             Cast { asks: &asks, ..cast("1", "2", "3", "t/plugins/ip.so") },
+            Cast { then: &then, ..cast("1", "2", "3", "t/plugins/ip.so") },
+            Cast { arguments: &arguments, ..cast("1", "2", "3", "t/plugins/ip.so") },
             Cast { patience: STEP_WITH_EVERYTHING, ..cast("1", "2", "3", "t/plugins/ip.so") },
         ] {
             assert_ne!(other.key(), whole.key(), "{:?}", other.argv());
         }
         assert_eq!(
-            Cast { asks: &asks, ..whole }.argv().join(" "),
+            Cast { arguments: &arguments, asks: &asks, then: &then, ..whole }.argv().join(" "),
             "/dist/t/bin/client --server /dist/t/bin/server --patience-seconds 30 --load-timeout-seconds 15 \
              --plugin handlers/ip.so=/dist/t/plugins/ip.so --beside middlewares/bad.so=/dist/t/plugins/bad.so \
-             --config a = 1 --header x: y --ask /a=b"
+             --config a = 1 --header x: y --argument -v --ask /a=b --then HUP=again"
         );
     }
 }

@@ -15,7 +15,7 @@ use super::timings::Timings;
 use super::{Plugin, Run};
 use crate::engine;
 use crate::image::Image;
-use crate::lab::{Host, Meeting, Scenario, plugin_folder};
+use crate::lab::{Host, Meeting, Scenario, client_folder, plugin_folder};
 
 impl Run<'_> {
     pub(super) fn drive_all(
@@ -106,7 +106,7 @@ impl Run<'_> {
             .plugins_of(scenario, host)
             .map(|(_, plugin)| {
                 let name = &plugin.artifact.name;
-                let folder = plugin_folder(plugin.artifact);
+                let folder = client_folder(plugin.artifact);
                 let folder = folder.with_context(|| format!("no server has {name:?} as a plugin"))?;
                 Ok(in_root(folder, &format!("{name}.so"), plugin))
             })
@@ -126,7 +126,9 @@ impl Run<'_> {
                 .collect(),
             config: configuration(&used)?,
             headers: headers(&used),
+            arguments: &scenario.arguments,
             asks: &scenario.asks,
+            then: &scenario.then,
             patience: if scenario.everything { STEP_WITH_EVERYTHING } else { STEP },
         })
     }

@@ -67,7 +67,7 @@ impl Lab {
 
 /// What the program says of `dyn-server` with these handlers.
 pub(crate) fn observe(patience: u32, handlers: &[PathBuf]) -> serde_json::Value {
-    observe_server(&built().join("dyn-server"), patience, handlers)
+    observe_server(&dyn_server(), patience, handlers)
 }
 
 /// What the program says of `dyn-server` with these handlers and these files beside them.
@@ -86,13 +86,15 @@ pub(crate) fn observe_server(server: &Path, patience: u32, handlers: &[PathBuf])
 
 /// The program about to start `dyn-server` with these handlers.
 pub(crate) fn command(patience: u32, handlers: &[PathBuf]) -> Command {
-    command_of(&built().join("dyn-server"), patience, handlers)
+    command_of(&dyn_server(), patience, handlers)
 }
 
-fn command_of(server: &Path, patience: u32, handlers: &[PathBuf]) -> Command {
+/// The program about to start a server with these handlers.
+pub(crate) fn command_of(server: &Path, patience: u32, handlers: &[PathBuf]) -> Command {
     let mut command = e2e();
     command.arg("--server").arg(server);
     command.arg("--patience-seconds").arg(patience.to_string());
+    command.arg("--ask").arg(r#"/ip={"ip": "127.0.0.1"}"#);
     for handler in handlers {
         command.arg("--plugin").arg(format!("handlers={}", handler.display()));
     }
@@ -109,6 +111,11 @@ pub(crate) fn answer(command: &mut Command) -> serde_json::Value {
 /// The program under test.
 pub(crate) fn e2e() -> Command {
     Command::new(env!("CARGO_BIN_EXE_server-e2e"))
+}
+
+/// `dyn-server`.
+pub(crate) fn dyn_server() -> PathBuf {
+    built().join("dyn-server")
 }
 
 fn repository() -> &'static Path {

@@ -2,7 +2,9 @@
 
 mod lab;
 
-use crate::lab::{Lab, answer, command, e2e, observe, observe_beside, observe_server};
+use crate::lab::{
+    Lab, answer, command, command_of, dyn_server, e2e, observe, observe_beside, observe_server,
+};
 
 /// Seconds for servers that should come through: far more than a busy machine needs.
 const PATIENT: u32 = 60;
@@ -161,6 +163,40 @@ fn whatever_a_server_does_is_told_before_it_serves() {
     }
 }
 
+#[test]
+fn a_server_is_given_its_arguments_and_its_cache_by_path() {
+    let lab = Lab::new();
+    let server = lab.script(r#"echo "level=error msg=\"$*\"" >&2; exit 3"#);
+    let seen = observe_server(&server, PATIENT, &[]);
+    check(&seen, "failed", "listen", r#"msg="--port 0""#);
+    let mut command = command_of(&server, PATIENT, &[]);
+    command.args(["--argument", "--listen", "--argument", "x", "--plugin"]);
+    let seen = answer(command.arg(format!("caches/memory.so={}", lab.ip().display())));
+    check(&seen, "failed", "listen", r#"msg="--listen x --cache-plugin-path "#);
+    assert!(seen["message"].as_str().unwrap().ends_with("/caches/memory.so\""), "{seen}");
+}
+
+#[test]
+fn what_a_server_does_on_a_signal_is_waited_for_and_it_has_to_answer_after_it() {
+    let lab = Lab::new();
+    let server = lab.script(&format!(
+        "trap 'kill $server; wait $server; exit 0' TERM\n\
+         trap 'echo msg=again >&2' HUP\n\
+         trap 'kill -KILL $server; echo msg=again >&2' USR1\n\
+         setpriv --pdeathsig KILL {} \"$@\" & server=$!\n\
+         while :; do wait; done",
+        dyn_server().display()
+    ));
+    let observe = |patience, then: &[&str]| {
+        let mut command = command_of(&server, patience, &[lab.ip()]);
+        answer(command.args(then.iter().flat_map(|then| ["--then", then])))
+    };
+    check(&observe(PATIENT, &["HUP=again", "HUP=again"]), "works", "stop", "127.0.0.1");
+    let seen = observe(3, &["HUP=again", "HUP=something"]);
+    check(&seen, "hung", "signal", "it does not say something after SIGHUP");
+    check(&observe(PATIENT, &["USR1=again"]), "failed", "request", "GET /ip: no answer");
+}
+
 /// What was seen is this end at this stage, with these words.
 fn check(seen: &serde_json::Value, outcome: &str, stage: &str, says: &str) {
     assert_eq!((seen["outcome"].as_str(), seen["stage"].as_str()), (Some(outcome), Some(stage)), "{seen}");
@@ -172,7 +208,7 @@ fn a_server_that_cannot_start_or_does_not_exist_failed() {
     let seen = observe(PATIENT, &[]);
     check(&seen, "failed", "listen", "--plugin-root");
 
-    let output = e2e().args(["--server", "/no/such/server"]).output().unwrap();
+    let output = e2e().args(["--server", "/no/such/server", "--ask", "/=a"]).output().unwrap();
     assert!(output.status.success());
     let seen: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((seen["outcome"].as_str(), seen["stage"].as_str()), (Some("failed"), Some("start")), "{seen}");
@@ -180,7 +216,9 @@ fn a_server_that_cannot_start_or_does_not_exist_failed() {
 
 #[test]
 fn what_keeps_the_program_itself_from_working_is_no_observation() {
-    for flags in [&["--dance"][..], &["--server", "s", "--plugin", "handlers=/no/such/plugin.so"]] {
+    for flags in
+        [&["--dance"][..], &["--server", "s", "--ask", "/=a", "--plugin", "handlers=/no/such/plugin.so"]]
+    {
         let output = e2e().args(flags).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{flags:?}");
         assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{flags:?}");

@@ -1,22 +1,15 @@
 //! The admin side: what operators see and order, over HTTP, on a listener of its own.
-//!
-//! It has a thread and a runtime to itself, so that it answers however busy the server is, and until the very end: the server
-//! stops it after its last connection is closed.
 
-mod address;
 mod answer;
 mod metrics;
 mod perform;
 mod request;
-mod serve;
-mod socket;
 
-pub(crate) use address::{AdminAddress, RuntimeFolders};
-pub(crate) use answer::{
-    ChangeAnswer, ErrorAnswer, HealthAnswer, PluginsAnswer, RefusedAnswer, ReloadAnswer,
-};
+pub(crate) use answer::{ChangeAnswer, HealthAnswer, PluginsAnswer, RefusedAnswer, ReloadAnswer};
 pub(crate) use perform::View;
-pub(crate) use serve::start;
+
+/// Whose name the socket has if nobody said where it is to be: the server's, under whatever name the program runs.
+pub(crate) const PROGRAM: &str = "dyn-server";
 
 #[cfg(test)]
 pub(crate) mod tests {

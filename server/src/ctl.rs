@@ -10,12 +10,13 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
+use http_front::admin::ErrorAnswer;
 use hyper::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 
 use self::client::{Answer, Client};
 use self::flags::{Action, CommandLine};
-use crate::admin::{ChangeAnswer, ErrorAnswer, HealthAnswer, PluginsAnswer, RefusedAnswer, ReloadAnswer};
+use crate::admin::{ChangeAnswer, HealthAnswer, PluginsAnswer, RefusedAnswer, ReloadAnswer};
 use crate::plugins::Family;
 
 /// Why a command did not do what it says.

@@ -4,15 +4,13 @@
 //! Both programs are this library; they differ only in where the plugins come from.
 
 mod admin;
+mod application;
 mod chain;
-mod client_address;
 mod ctl;
-mod http;
-mod log;
 mod options;
 mod plugins;
+mod response;
 mod router;
-mod shutdown;
 mod stats;
 
 use std::process::ExitCode;
@@ -20,13 +18,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use http_front::{Reason, ServerStats, log};
 pub use plugin_host::StaticPlugin;
 
 use crate::admin::View;
+use crate::application::Plugins;
 use crate::chain::Chain;
 use crate::plugins::Deployment;
-use crate::shutdown::Reason;
-use crate::stats::ServerStats;
 
 use crate::options::Options;
 
@@ -55,7 +53,7 @@ pub fn run(name: &'static str, source: PluginSource) -> ExitCode {
         plugin_host::trial::run(arguments);
     }
     match Options::read(name).and_then(|options| serve(&options, source)) {
-        Ok(Some(Reason::Change)) => ExitCode::from(START_ANEW),
+        Ok(Some(Reason::Program)) => ExitCode::from(START_ANEW),
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{name}: {error:#}");
@@ -66,10 +64,10 @@ pub fn run(name: &'static str, source: PluginSource) -> ExitCode {
 
 fn serve(options: &Options, source: PluginSource) -> anyhow::Result<Option<Reason>> {
     log::start(options.log_level);
-    let (stopper, stop) = shutdown::listen_for_signals().context("cannot listen for signals")?;
+    let (stopper, stop) = http_front::listen_for_signals().context("cannot listen for signals")?;
     let plugins = Deployment::start(options, source, stopper)?;
     let stats = Arc::new(ServerStats::new());
-    let sockets = http::bind(options.address, options.threads)?;
+    let sockets = http_front::bind(options.address, options.threads)?;
     let port = match sockets.first() {
         Some(socket) => {
             socket.local_addr().context("cannot read the address of the listening socket")?.port()
@@ -77,9 +75,9 @@ fn serve(options: &Options, source: PluginSource) -> anyhow::Result<Option<Reaso
         None => options.address.port(),
     };
     let view = View::new(plugins.control(), Arc::clone(&stats), stop.clone());
-    let admin = admin::start(options.admin.as_ref(), port, view)?;
-    let service = http::Service::new(Chain::new(plugins.table()), stats, options);
-    http::serve(sockets, service, options, stop.clone())?;
+    let admin = http_front::admin::start(options.admin.as_ref(), admin::PROGRAM, port, view)?;
+    let application = Plugins::new(Chain::new(plugins.table()));
+    http_front::serve(application, sockets, &options.front, stats, stop.clone())?;
     drop(admin);
     plugins.end(PLUGINS_END);
     Ok(stop.reason())

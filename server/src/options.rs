@@ -1,8 +1,8 @@
 //! What the operator asked for: flags win over the environment, the environment over the configuration file.
 
 mod given;
+mod label;
 mod plugin;
-mod value;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,15 +13,15 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
+use http_front::admin::AdminAddress;
+use http_front::value::Span;
+use http_front::{ClientGone, Settings, TrustedProxies};
 use tracing::Level;
 
-use crate::admin::AdminAddress;
 use crate::plugins::OnChange;
 
 use self::given::Given;
 pub(crate) use self::plugin::PluginOptions;
-pub(crate) use self::value::Span;
-use crate::client_address::TrustedProxies;
 
 /// HTTP server whose handlers and middlewares are native plugins.
 #[derive(Debug, Parser)]
@@ -43,18 +43,8 @@ pub(crate) struct Options {
     pub(crate) address: SocketAddr,
     /// At least 1.
     pub(crate) threads: usize,
-    pub(crate) read_timeout: Duration,
-    pub(crate) write_timeout: Duration,
-    pub(crate) idle_timeout: Duration,
-    pub(crate) shutdown_deadline: Duration,
-    /// In bytes.
-    pub(crate) head_limit: usize,
-    /// In bytes.
-    pub(crate) body_limit: usize,
-    /// At least 1.
-    pub(crate) max_connections: usize,
-    pub(crate) trusted_proxies: TrustedProxies,
-    pub(crate) access_log: bool,
+    /// What is the front's.
+    pub(crate) front: Settings,
     pub(crate) allow_list: Option<PathBuf>,
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) on_change: OnChange,
@@ -94,8 +84,23 @@ impl Options {
     fn complete(given: Given) -> Self {
         let host = given.host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let port = given.port.unwrap_or(8080);
-        let span = |given: Option<value::Span>, default: u64| {
-            given.map_or(Duration::from_secs(default), |span| span.0)
+        let span = |given: Option<Span>, default| given.map_or(default, |span| span.0);
+        let usual = Settings::default();
+        let front = Settings {
+            read_timeout: span(given.read_timeout, usual.read_timeout),
+            write_timeout: span(given.write_timeout, usual.write_timeout),
+            idle_timeout: span(given.idle_timeout, usual.idle_timeout),
+            shutdown_deadline: span(given.shutdown_deadline, usual.shutdown_deadline),
+            head_limit: given.head_limit.map_or(usual.head_limit, |limit| limit.0),
+            body_limit: given.body_limit.unwrap_or(usual.body_limit),
+            max_connections: given.max_connections.map_or(usual.max_connections, |most| most.get() as usize),
+            trusted_proxies: TrustedProxies::new(
+                given.trusted_proxies.into_iter().map(|network| network.0).collect(),
+                given.forwarded_header.unwrap_or_default(),
+            ),
+            access_log: given.access_log.map_or(usual.access_log, |switch| switch.0),
+            // What a plugin has begun cannot be taken back.
+            client_gone: ClientGone::Finish,
         };
         Self {
             plugin_root: given.plugin_root,
@@ -104,24 +109,13 @@ impl Options {
                 Some(threads) => usize::from(threads.get()),
                 None => std::thread::available_parallelism().map_or(1, usize::from),
             },
-            read_timeout: span(given.read_timeout, 10),
-            write_timeout: span(given.write_timeout, 30),
-            idle_timeout: span(given.idle_timeout, 60),
-            shutdown_deadline: span(given.shutdown_deadline, 10),
-            head_limit: given.head_limit.map_or(16 * 1024, |limit| limit.0),
-            body_limit: given.body_limit.unwrap_or(1024 * 1024),
-            max_connections: given.max_connections.map_or(10_000, |most| most.get() as usize),
-            trusted_proxies: TrustedProxies::new(
-                given.trusted_proxies.into_iter().map(|network| network.0).collect(),
-                given.forwarded_header.unwrap_or_default(),
-            ),
-            access_log: given.access_log.is_none_or(|switch| switch.0),
+            front,
             allow_list: given.allow_list,
             labels: given.labels.into_iter().map(|label| (label.key, label.value)).collect(),
             on_change: given.on_change.unwrap_or(OnChange::Swap),
-            load_timeout: span(given.load_timeout, 5),
+            load_timeout: span(given.load_timeout, Duration::from_secs(5)),
             panic_limit: given.panic_limit.map_or(5, NonZeroU32::get),
-            panic_window: span(given.panic_window, 60),
+            panic_window: span(given.panic_window, Duration::from_secs(60)),
             admin: given.admin,
             log_level: given.log_level.unwrap_or(Level::INFO),
             plugins: PluginOptions {
@@ -149,8 +143,8 @@ mod tests {
         let file = "port = 2\nread-timeout = \"3s\"\nlabels = [\"b=2\"]\nlog-level = \"debug\"";
         let options = Options::complete(line.given.or(Given::parse_file(file).unwrap()));
         assert_eq!(options.address, "127.0.0.1:1".parse().unwrap());
-        assert_eq!(options.read_timeout, Duration::from_secs(3));
-        assert_eq!(options.shutdown_deadline, Duration::from_secs(10));
+        assert_eq!(options.front.read_timeout, Duration::from_secs(3));
+        assert_eq!(options.front.shutdown_deadline, Duration::from_secs(10));
         assert_eq!(options.labels, BTreeMap::from([("a".to_owned(), "1".to_owned())]));
         assert_eq!(options.log_level, Level::DEBUG);
     }

@@ -1,9 +1,5 @@
 //! What the admin side answers. Pure.
 
-use http_body_util::Full;
-use hyper::body::Bytes;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
-use hyper::{Method, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use crate::plugins::{PluginState, PluginsState, RefusedState, Standing};
@@ -54,12 +50,6 @@ pub(crate) struct ChangeAnswer {
     pub(crate) active: String,
 }
 
-/// Every answer that is none of these.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct ErrorAnswer {
-    pub(crate) error: String,
-}
-
 /// Whether the server is healthy, and if not, why.
 pub(super) fn health(state: &PluginsState, stopping: bool) -> HealthAnswer {
     let mut problems = Vec::new();
@@ -80,67 +70,6 @@ pub(super) fn health(state: &PluginsState, stopping: bool) -> HealthAnswer {
         }
     }
     HealthAnswer { live: true, healthy: problems.is_empty(), problems }
-}
-
-/// An answer that refuses.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
-    status: StatusCode,
-    sentence: String,
-    allow: Option<&'static str>,
-}
-
-impl Refusal {
-    pub(super) fn new(status: StatusCode, sentence: impl Into<String>) -> Self {
-        Self { status, sentence: sentence.into(), allow: None }
-    }
-
-    pub(super) fn bad(sentence: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, sentence)
-    }
-
-    /// RFC 9110, section 15.5.6.
-    pub(super) fn other_method(method: &Method, path: &str, allow: &'static str) -> Self {
-        let sentence = format!("{path} takes {allow} and not {method}");
-        Self { allow: Some(allow), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, sentence) }
-    }
-
-    #[cfg(test)]
-    pub(super) fn status(&self) -> u16 {
-        self.status.as_u16()
-    }
-
-    pub(super) fn into_response(self) -> Response<Full<Bytes>> {
-        let mut response = json(self.status, &ErrorAnswer { error: self.sentence });
-        if let Some(allow) = self.allow {
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
-        }
-        response
-    }
-}
-
-/// JSON with a line break at its end, for terminals.
-pub(super) fn json(status: StatusCode, answer: &impl Serialize) -> Response<Full<Bytes>> {
-    match serde_json::to_string_pretty(answer) {
-        Ok(text) => respond(status, "application/json", text + "\n"),
-        // Only for maps whose keys are no texts, and paths that are not UTF-8.
-        Err(error) => respond(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "application/json",
-            format!(
-                "{}\n",
-                serde_json::json!({ "error": format!("cannot write the answer as JSON: {error}") })
-            ),
-        ),
-    }
-}
-
-pub(super) fn respond(status: StatusCode, content_type: &'static str, body: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from(body));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }
 
 #[cfg(test)]

@@ -1,26 +1,18 @@
-//! The state as Prometheus metrics, in the text format 0.0.4. Pure.
-//!
-//! Names, types and units follow <https://prometheus.io/docs/practices/naming/>: base units, `_total` for what only grows.
+//! The state as Prometheus metrics. Pure.
 
-use prometheus::TextEncoder;
-use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
+use http_front::ServerState;
+use http_front::metrics::{
+    self, Durations, LabelPair, MetricFamily, counter, durations, gauge, label, of_server,
+};
 
-use crate::plugins::{CallsState, PluginsState, Standing, VersionState};
-use crate::stats::{ServerState, coarse_bounds};
-
-/// What `/metrics` is.
-pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+use crate::plugins::{PluginsState, Standing, VersionState};
 
 /// Writes all metrics. `started` is when the process did, in seconds since 1970.
 ///
 /// # Errors
 /// If the encoder refuses a metric: none of these.
-pub(super) fn write(
-    plugins: &PluginsState,
-    server: &ServerState,
-    started: f64,
-) -> Result<String, prometheus::Error> {
-    let mut families = of_server(server, started);
+pub(super) fn write(plugins: &PluginsState, server: &ServerState, started: f64) -> Result<String, String> {
+    let mut families = of_server(server, env!("CARGO_PKG_VERSION"), started);
     families.extend(of_plugins(plugins));
     families.push(of_refused(plugins));
     families.push(gauge(
@@ -28,44 +20,7 @@ pub(super) fn write(
         "Required middlewares that are not there; requests are refused until they are.",
         [(vec![], plugins.missing_middlewares.len() as f64)],
     ));
-    // A family without a sample says nothing, and the encoder takes it for a mistake.
-    families.retain(|family| !family.get_metric().is_empty());
-    TextEncoder::new().encode_to_string(&families)
-}
-
-fn of_server(server: &ServerState, started: f64) -> Vec<MetricFamily> {
-    let classes = ["1xx", "2xx", "3xx", "4xx", "5xx"];
-    let responses =
-        classes.into_iter().zip(server.responses).map(|(class, count)| (vec![label("status", class)], count));
-    vec![
-        gauge(
-            "dynlab_build_info",
-            "Always 1; the version of the server is in the label.",
-            [(vec![label("version", env!("CARGO_PKG_VERSION"))], 1.0)],
-        ),
-        gauge("process_start_time_seconds", "When the process started, since 1970.", [(vec![], started)]),
-        counter(
-            "dynlab_http_connections_accepted_total",
-            "Connections that were accepted.",
-            [(vec![], server.connections_accepted)],
-        ),
-        gauge(
-            "dynlab_http_connections_open",
-            "Connections that are open now.",
-            [(vec![], server.connections_open as f64)],
-        ),
-        counter(
-            "dynlab_http_accept_errors_total",
-            "Times that the system would not give a connection.",
-            [(vec![], server.accept_errors)],
-        ),
-        counter("dynlab_http_responses_total", "Answers, by class of status.", responses),
-        counter(
-            "dynlab_http_response_body_bytes_total",
-            "Bytes in the bodies of all answers.",
-            [(vec![], server.response_bytes)],
-        ),
-    ]
+    metrics::write(families)
 }
 
 fn of_plugins(state: &PluginsState) -> Vec<MetricFamily> {
@@ -107,14 +62,13 @@ fn of_plugins(state: &PluginsState) -> Vec<MetricFamily> {
             "Calls that panicked.",
             each(|version| version.calls.panics),
         ),
-        family(
+        durations(
             "dynlab_plugin_call_duration_seconds",
             "How long calls took.",
-            MetricType::HISTOGRAM,
             versions.iter().map(|(labels, version)| {
-                let mut metric = Metric::from_label(labels.clone());
-                metric.set_histogram(histogram(&version.calls));
-                metric
+                let calls = &version.calls;
+                let took = Durations { buckets: &calls.histogram, total_nanoseconds: calls.total_ns };
+                (labels.clone(), took)
             }),
         ),
         gauge("dynlab_plugin_state", "1 for the state that a version is in.", standings),
@@ -137,74 +91,13 @@ fn of_refused(state: &PluginsState) -> MetricFamily {
     gauge("dynlab_plugins_refused", "Files and versions that are not used, by reason.", samples)
 }
 
-/// The exact counts, at fewer bounds.
-fn histogram(calls: &CallsState) -> Histogram {
-    let buckets = coarse_bounds().map(|bound| {
-        let mut bucket = Bucket::default();
-        bucket.set_upper_bound(seconds(bound));
-        bucket.set_cumulative_count(calls.histogram.range(..=bound).map(|(_, calls)| calls).sum());
-        bucket
-    });
-    let mut histogram = Histogram::default();
-    histogram.set_bucket(buckets.collect());
-    histogram.set_sample_sum(seconds(calls.total_ns));
-    histogram.set_sample_count(calls.calls);
-    histogram
-}
-
-fn seconds(nanoseconds: u64) -> f64 {
-    nanoseconds as f64 / 1e9
-}
-
-fn label(name: &str, value: &str) -> LabelPair {
-    let mut label = LabelPair::default();
-    label.set_name(name.to_owned());
-    label.set_value(value.to_owned());
-    label
-}
-
-fn counter(name: &str, help: &str, samples: impl IntoIterator<Item = (Vec<LabelPair>, u64)>) -> MetricFamily {
-    let metrics = samples.into_iter().map(|(labels, value)| {
-        let mut counter = Counter::default();
-        counter.set_value(value as f64);
-        let mut metric = Metric::from_label(labels);
-        metric.set_counter(counter);
-        metric
-    });
-    family(name, help, MetricType::COUNTER, metrics)
-}
-
-fn gauge(name: &str, help: &str, samples: impl IntoIterator<Item = (Vec<LabelPair>, f64)>) -> MetricFamily {
-    let metrics = samples.into_iter().map(|(labels, value)| {
-        let mut gauge = Gauge::default();
-        gauge.set_value(value);
-        let mut metric = Metric::from_label(labels);
-        metric.set_gauge(gauge);
-        metric
-    });
-    family(name, help, MetricType::GAUGE, metrics)
-}
-
-fn family(
-    name: &str,
-    help: &str,
-    kind: MetricType,
-    metrics: impl IntoIterator<Item = Metric>,
-) -> MetricFamily {
-    let mut family = MetricFamily::default();
-    family.set_name(name.to_owned());
-    family.set_help(help.to_owned());
-    family.set_field_type(kind);
-    family.set_metric(metrics.into_iter().collect());
-    family
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
     use crate::admin::tests::{plugin, refused, version};
+    use crate::plugins::CallsState;
 
     #[test]
     fn a_version_has_its_calls_its_state_and_its_latency() {

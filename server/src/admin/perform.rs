@@ -3,20 +3,17 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use http_body_util::Full;
-use hyper::body::Bytes;
+use http_front::admin::{Operated, Refusal, json, respond};
+use http_front::metrics::CONTENT_TYPE;
+use http_front::{Response, ServerStats, Stop};
+use hyper::StatusCode;
 use hyper::http::request::Parts;
-use hyper::{Response, StatusCode};
 use semver::Version;
 
-use super::answer::{
-    ChangeAnswer, PluginsAnswer, Refusal, RefusedAnswer, ReloadAnswer, health, json, respond,
-};
+use super::answer::{ChangeAnswer, PluginsAnswer, RefusedAnswer, ReloadAnswer, health};
 use super::metrics;
-use super::request::{Change, Order, Way, keep_browsers_out, order};
+use super::request::{Change, Order, order};
 use crate::plugins::{Control, ControlError, Family};
-use crate::shutdown::Stop;
-use crate::stats::ServerStats;
 
 /// What the admin side sees of the server.
 pub(crate) struct View {
@@ -32,18 +29,7 @@ impl View {
         Self { plugins, server, stop, started: SystemTime::now() }
     }
 
-    /// Never an error: each has a status of its own. The body of a request is not looked at.
-    pub(super) async fn answer(&self, way: Way, head: &Parts) -> Response<Full<Bytes>> {
-        let asked = keep_browsers_out(way, head)
-            .and_then(|()| order(&head.method, head.uri.path(), head.uri.query()));
-        let answer = match asked {
-            Ok(order) => self.carry_out(order).await,
-            Err(refusal) => Err(refusal),
-        };
-        answer.unwrap_or_else(Refusal::into_response)
-    }
-
-    async fn carry_out(&self, order: Order) -> Result<Response<Full<Bytes>>, Refusal> {
+    async fn carry_out(&self, order: Order) -> Result<Response, Refusal> {
         Ok(match order {
             Order::Plugins => {
                 let state = self.plugins.state();
@@ -61,8 +47,8 @@ impl View {
             Order::Metrics => {
                 let started = self.started.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
                 let text = metrics::write(&self.plugins.state(), &self.server.state(), started)
-                    .map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
-                respond(StatusCode::OK, metrics::CONTENT_TYPE, text)
+                    .map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error))?;
+                respond(StatusCode::OK, CONTENT_TYPE, text)
             }
             Order::Reload => {
                 tracing::info!("an operator wants the plugin root to be looked at");
@@ -91,6 +77,13 @@ impl View {
             Change::Release(version) => self.plugins.release(kind, name, &parse(version)?),
         };
         changed.map_err(refusal)
+    }
+}
+
+impl Operated for View {
+    async fn answer(&self, head: &Parts) -> Result<Response, Refusal> {
+        let order = order(&head.method, head.uri.path(), head.uri.query())?;
+        self.carry_out(order).await
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty};
+use http_front::admin::{AdminAddress, RuntimeFolders};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper::header::HOST;
@@ -17,7 +18,7 @@ use tokio::time::timeout;
 
 use super::Failure;
 use super::flags::ServerFlags;
-use crate::admin::{AdminAddress, RuntimeFolders};
+use crate::admin::PROGRAM;
 
 /// Knows where to ask.
 pub(super) struct Client {
@@ -52,7 +53,7 @@ impl Client {
             }
             Some(given) => Address::Given(given.clone()),
             None => {
-                let candidates = RuntimeFolders::from_environment().candidates(flags.port);
+                let candidates = RuntimeFolders::from_environment().candidates(PROGRAM, flags.port);
                 Address::Guessed { candidates, port: flags.port }
             }
         };
@@ -174,7 +175,7 @@ mod tests {
         let flags = ServerFlags {
             admin: Some(admin.parse().unwrap()),
             port: 8080,
-            timeout: crate::options::Span(patience),
+            timeout: http_front::value::Span(patience),
         };
         match Client::new(&flags).and_then(|client| client.ask(Method::GET, "/live")) {
             Err(Failure::NotAsked(sentence)) => sentence,

@@ -1,9 +1,9 @@
 //! The command line. The comments are the help text.
 
 use clap::{Args, Parser, Subcommand};
+use http_front::admin::AdminAddress;
+use http_front::value::Span;
 
-use crate::admin::AdminAddress;
-use crate::options::Span;
 use crate::plugins::Family;
 
 /// Shows and changes the plugins of a running server.

@@ -6,16 +6,15 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 
 use clap::Args;
+use http_front::ForwardedField;
+use http_front::admin::AdminAddress;
+use http_front::value::{HeadLimit, Network, Span, Switch, from_text};
 use serde::Deserialize;
 use tracing::Level;
 
-use crate::plugins::OnChange;
-
-use crate::admin::AdminAddress;
-
+use super::label::Label;
 use super::plugin::{HandlerOptions, MiddlewareOptions};
-use super::value::{HeadLimit, Label, Network, Span, Switch, from_text};
-use crate::client_address::ForwardedField;
+use crate::plugins::OnChange;
 
 /// One field for each option, by the same name in flags, environment (`SERVER_`, in capitals) and file. Only the file says
 /// anything of single plugins.

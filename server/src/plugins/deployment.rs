@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
 use clap::ValueEnum;
+use http_front::Stopper;
 use plugin_host::{
     AllowList, FaultPolicy, HandlerInstance, Host, Kind, MiddlewareInstance, Plugin, Registry, RegistryEvent,
 };
@@ -25,7 +26,6 @@ use super::table::Table;
 use super::watch;
 use crate::PluginSource;
 use crate::options::{Options, PluginOptions};
-use crate::shutdown::Stopper;
 
 /// What to do when the files below the plugin root change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
@@ -165,7 +165,7 @@ impl Work {
                 Order::FilesChanged { unsettled } if !self.files_differ(&unsettled) => {}
                 Order::FilesChanged { unsettled } => match &self.exit {
                     None => self.follow_files(&unsettled),
-                    Some(stopper) => stopper.stop_for_change(),
+                    Some(stopper) => stopper.stop("the plugins changed"),
                 },
                 Order::RegistryChanged => self.lay_out(),
                 Order::Reload { done } => {

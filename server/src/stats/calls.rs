@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::buckets;
-use super::sharded::Sharded;
+use http_front::stats::{Sharded, buckets};
+
 use crate::plugins::CallsState;
 
 /// Counts calls and how long they took. Recording costs a few nanoseconds and never waits; it is meant for every call.

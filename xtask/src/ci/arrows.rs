@@ -19,9 +19,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("plugin-testing", &["plugin-host"]),
     ("test-services", &[]),
     ("forker", &[]),
-    ("server", &["forker", "plugin-host"]),
+    ("http-front", &[]),
+    ("server", &["forker", "http-front", "plugin-host"]),
     ("server-e2e", &[]),
-    ("fib-demo", &["plugin-host"]),
+    ("fib-demo", &["http-front", "plugin-host"]),
     // And plugins: see MAY_LINK_PLUGINS.
     ("static-server", &["server"]),
     ("xtask", &["plugin-compat"]),
@@ -144,6 +145,7 @@ mod tests {
             ("plugin-abi", "plugin-sdk", "plugin-abi may not depend on plugin-sdk"),
             ("ip-handler", "plugin-host", "ip-handler may not depend on plugin-host"),
             ("server", "ip-handler", "server may not depend on ip-handler"),
+            ("http-front", "plugin-host", "http-front may not depend on plugin-host"),
             ("static-server", "plugin-host", "static-server may not depend on plugin-host"),
         ];
         for (package, used, sentence) in cases {

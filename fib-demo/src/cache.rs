@@ -14,10 +14,11 @@ use plugin_host::{CacheInstance, CallError, PluginIdentity, Reply};
 use tokio::time::timeout_at;
 
 use crate::fibonacci::Index;
-use crate::stats::CacheStats;
+use crate::stats::{CacheEvent, CacheStats};
 use breaker::Breaker;
 use clerk::Clerk;
-pub use load::{CacheError, CachePlugin, Loaded, TRIAL, load};
+pub(crate) use load::TRIAL;
+pub use load::{CacheError, CachePlugin, Loaded, load};
 use report::Reporter;
 
 /// A cache plugin, or none. A call that fails or takes too long is counted, logged, and no error for anybody; after several
@@ -82,7 +83,7 @@ const KEY_PREFIX: &str = "fib:v1:";
 impl Cache {
     /// The cache that never has anything.
     pub fn none() -> Self {
-        Self { clerk: None, shared: None, stats: Arc::default() }
+        Self { clerk: None, shared: None, stats: Arc::new(CacheStats::new()) }
     }
 
     /// The cache that this plugin is.
@@ -90,7 +91,7 @@ impl Cache {
     /// # Errors
     /// If the system has no thread to give.
     pub fn new(loaded: Loaded, terms: Terms) -> io::Result<Self> {
-        let stats = Arc::new(CacheStats::default());
+        let stats = Arc::new(CacheStats::new());
         let shared = Arc::new(Shared {
             instance: loaded.instance,
             identity: loaded.identity,
@@ -109,7 +110,7 @@ impl Cache {
         let Some(shared) = &self.shared else { return LookUp::Here(Found::Nothing) };
         // The time is asked for only where something has to be waited for.
         if !shared.breaker.admits() {
-            shared.stats.skipped();
+            shared.stats.count(CacheEvent::Skipped);
             tracing::debug!(n = n.get(), "the cache is left alone for the moment");
             return LookUp::Here(Found::Nothing);
         }
@@ -127,7 +128,7 @@ impl Cache {
     pub(crate) fn store(&self, n: Index, value: u64) {
         let (Some(shared), Some(clerk)) = (&self.shared, &self.clerk) else { return };
         if !shared.breaker.admits() {
-            shared.stats.skipped();
+            shared.stats.count(CacheEvent::Skipped);
             return;
         }
         let reply =
@@ -182,12 +183,12 @@ impl Shared {
                 self.succeeded();
                 match read(&value) {
                     Some(value) => {
-                        self.stats.hit();
+                        self.stats.count(CacheEvent::Hit);
                         tracing::debug!(n = n.get(), "found in the cache");
                         Found::Hit(value)
                     }
                     None => {
-                        self.stats.garbled();
+                        self.stats.count(CacheEvent::Garbled);
                         let value = String::from_utf8_lossy(&value[..value.len().min(40)]).into_owned();
                         self.reporter.garbled(n, &value);
                         Found::Nothing
@@ -196,7 +197,7 @@ impl Shared {
             }
             Ok(None) => {
                 self.succeeded();
-                self.stats.miss();
+                self.stats.count(CacheEvent::Miss);
                 tracing::debug!(n = n.get(), "not in the cache");
                 Found::Nothing
             }
@@ -211,7 +212,7 @@ impl Shared {
         match outcome {
             Ok(()) => {
                 self.succeeded();
-                self.stats.stored();
+                self.stats.count(CacheEvent::Stored);
                 let expiration_ms = self.terms.expiration.as_millis();
                 tracing::debug!(n = n.get(), expiration_ms, "put into the cache");
             }
@@ -226,13 +227,13 @@ impl Shared {
     }
 
     fn failed(&self, call: &'static str, n: Index, error: &CallError) {
-        self.stats.error();
+        self.stats.count(CacheEvent::Failed);
         self.breaker.failed();
         self.reporter.failed(call, n, error);
     }
 
     fn timed_out(&self, call: &'static str, n: Index) {
-        self.stats.timeout();
+        self.stats.count(CacheEvent::TimedOut);
         self.breaker.failed();
         self.reporter.failed(call, n, &format_args!("no answer within {:?}", self.terms.timeout));
     }

@@ -59,15 +59,11 @@ impl Engine {
     /// # Errors
     /// If the system has no threads to give.
     pub fn start(cache: Cache, threads: NonZeroUsize, compute_timeout: Duration) -> io::Result<Self> {
-        let (cache, compute_stats) = (Arc::new(cache), Arc::new(ComputeStats::default()));
+        let (cache, compute_stats) = (Arc::new(cache), Arc::new(ComputeStats::new()));
         let filled = Arc::clone(&cache);
-        let compute = Box::new(move |n: Index, cancelled: &_| {
-            let value = fibonacci(n, cancelled)?;
-            // Before anybody is told, so that whoever asks next finds it there.
-            filled.store(n, value);
-            Ok(value)
-        });
-        let flights = Flights::start(threads, Arc::clone(&compute_stats), compute)?;
+        // Before anybody is told, so that whoever asks next finds it there.
+        let keep = Box::new(move |n, value| filled.store(n, value));
+        let flights = Flights::start(threads, Arc::clone(&compute_stats), Box::new(fibonacci), keep)?;
         Ok(Self { cache, flights, compute_stats, compute_timeout })
     }
 

@@ -106,13 +106,13 @@ fn watched(n: u8, cancelled: &AtomicBool) -> Result<u64, Cancelled> {
     Ok(watched(n - 1, cancelled)? + watched(n - 2, cancelled)?)
 }
 
-/// The definition. What one call gives is hidden from the compiler, or it would make a loop of the other one.
+/// The definition. What the calls give is hidden from the compiler, or it would make a loop of one of them.
 #[inline(never)]
 fn recursive(n: u8) -> u64 {
     if n < 2 {
         return u64::from(n);
     }
-    recursive(n - 1) + black_box(recursive(n - 2))
+    black_box(recursive(n - 1)) + black_box(recursive(n - 2))
 }
 
 #[cfg(test)]

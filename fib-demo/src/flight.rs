@@ -37,12 +37,16 @@ pub(crate) struct Failed;
 
 type Outcome = Result<u64, Failed>;
 
-/// How a number is computed; from any thread, until the flag is set.
+/// How a number is computed, until the flag is set; from any thread.
 pub(crate) type Compute = dyn Fn(Index, &AtomicBool) -> Result<u64, Cancelled> + Send + Sync;
+
+/// What is done with a number before anybody is told; from any thread.
+pub(crate) type Keep = dyn Fn(Index, u64) + Send + Sync;
 
 /// What flights in the air share with their threads.
 struct Air {
     compute: Box<Compute>,
+    keep: Box<Keep>,
     stats: Arc<ComputeStats>,
     /// How many have landed.
     landed: AtomicU64,
@@ -83,9 +87,10 @@ impl Flights {
         threads: NonZeroUsize,
         stats: Arc<ComputeStats>,
         compute: Box<Compute>,
+        keep: Box<Keep>,
     ) -> io::Result<Arc<Self>> {
         let numbers = Mutex::new(std::array::from_fn(|_| Number::default()));
-        let air = Arc::new(Air { compute, stats, landed: AtomicU64::new(0), numbers });
+        let air = Arc::new(Air { compute, keep, stats, landed: AtomicU64::new(0), numbers });
         Ok(Arc::new(Self { air, pool: Pool::start(threads)? }))
     }
 
@@ -194,14 +199,18 @@ impl Job for Flight {
         let begun = Instant::now();
         tracing::debug!(n = self.n.get(), "computing");
         let outcome = (self.air.compute)(self.n, &self.cancelled);
-        let (n, duration_us) = (self.n.get(), begun.elapsed().as_micros());
+        let (n, elapsed) = (self.n.get(), begun.elapsed());
+        let duration_us = elapsed.as_micros();
         match outcome {
-            Ok(_) => tracing::debug!(n, duration_us, "computed"),
-            Err(Cancelled) => tracing::debug!(n, duration_us, "nobody waits any more, computing was stopped"),
-        }
-        match outcome {
-            Ok(_) => self.air.stats.computed(begun.elapsed()),
-            Err(Cancelled) => self.air.stats.cancelled(),
+            Ok(value) => {
+                self.air.stats.computed(elapsed);
+                tracing::debug!(n, duration_us, "computed");
+                (self.air.keep)(self.n, value);
+            }
+            Err(Cancelled) => {
+                self.air.stats.cancelled();
+                tracing::debug!(n, duration_us, "nobody waits any more, computing was stopped");
+            }
         }
         landing.outcome = outcome.ok().map(Ok);
     }

@@ -1,21 +1,19 @@
 //! What is counted, from any thread.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
-/// What became of computations.
-#[derive(Debug, Default)]
+use http_front::stats::{Sharded, buckets};
+use serde::Serialize;
+
+/// What becomes of computations.
 pub(crate) struct ComputeStats {
-    begun: Counter,
-    computed: Counter,
-    cancelled: Counter,
-    withdrawn: Counter,
-    failed: Counter,
-    durations: Histogram,
+    counters: Sharded<{ DURATIONS + buckets::COUNT }>,
 }
 
 /// What became of computations so far.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ComputeState {
     /// Computations that began.
     pub begun: u64,
@@ -23,63 +21,90 @@ pub struct ComputeState {
     pub computed: u64,
     /// Those that were stopped, as nobody waited any more.
     pub cancelled: u64,
-    /// Those that were given up while they waited for a thread.
-    pub withdrawn: u64,
     /// Those that panicked.
     pub failed: u64,
-    /// How long those that came to a number took.
-    pub durations: Durations,
+    /// Those that were given up while they waited for a thread, and so are not among those that began.
+    pub withdrawn: u64,
+    /// How many of those that came to a number took at most so many nanoseconds, and more than the next lower bound.
+    #[serde(skip)]
+    pub durations: BTreeMap<u64, u64>,
+    /// How many they took together.
+    #[serde(skip)]
+    pub total_nanoseconds: u64,
 }
 
+const BEGUN: usize = 0;
+const CANCELLED: usize = 1;
+const FAILED: usize = 2;
+const WITHDRAWN: usize = 3;
+const TOTAL: usize = 4;
+/// From here on the buckets. How many came to a number is their sum.
+const DURATIONS: usize = 5;
+
 impl ComputeStats {
+    pub(crate) fn new() -> Self {
+        Self { counters: Sharded::new() }
+    }
+
     pub(crate) fn begun(&self) {
-        self.begun.add();
+        self.counters.mine().add(BEGUN, 1);
     }
 
     pub(crate) fn computed(&self, elapsed: Duration) {
-        self.durations.add(elapsed);
-        self.computed.add();
+        let mine = self.counters.mine();
+        mine.add(TOTAL, u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX));
+        mine.add(DURATIONS + buckets::index(elapsed), 1);
     }
 
     pub(crate) fn cancelled(&self) {
-        self.cancelled.add();
-    }
-
-    pub(crate) fn withdrawn(&self) {
-        self.withdrawn.add();
+        self.counters.mine().add(CANCELLED, 1);
     }
 
     pub(crate) fn failed(&self) {
-        self.failed.add();
+        self.counters.mine().add(FAILED, 1);
     }
 
-    /// What was counted so far. Counters that are read later may be ahead of those that are read first.
+    pub(crate) fn withdrawn(&self) {
+        self.counters.mine().add(WITHDRAWN, 1);
+    }
+
+    /// What was counted so far. While counting goes on, two numbers may belong to moments that differ a little.
     pub(crate) fn state(&self) -> ComputeState {
+        let sums = self.counters.sums();
+        let durations = sums[DURATIONS..].iter().enumerate().filter(|(_, count)| **count > 0);
         ComputeState {
-            begun: self.begun.get(),
-            computed: self.computed.get(),
-            cancelled: self.cancelled.get(),
-            withdrawn: self.withdrawn.get(),
-            failed: self.failed.get(),
-            durations: self.durations.state(),
+            begun: sums[BEGUN],
+            computed: sums[DURATIONS..].iter().sum(),
+            cancelled: sums[CANCELLED],
+            failed: sums[FAILED],
+            withdrawn: sums[WITHDRAWN],
+            durations: durations.map(|(index, count)| (buckets::bound(index), *count)).collect(),
+            total_nanoseconds: sums[TOTAL],
         }
     }
 }
 
-/// What became of calls of the cache.
-#[derive(Debug, Default)]
+/// What becomes of calls of the cache.
 pub(crate) struct CacheStats {
-    hits: Counter,
-    misses: Counter,
-    stored: Counter,
-    errors: Counter,
-    timeouts: Counter,
-    garbled: Counter,
-    skipped: Counter,
+    counters: Sharded<CACHE_EVENTS>,
 }
 
+/// What may become of a call.
+#[derive(Clone, Copy)]
+pub(crate) enum CacheEvent {
+    Hit,
+    Miss,
+    Stored,
+    Failed,
+    TimedOut,
+    Garbled,
+    Skipped,
+}
+
+const CACHE_EVENTS: usize = CacheEvent::Skipped as usize + 1;
+
 /// What became of calls of the cache so far.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CacheState {
     /// Numbers that were there.
     pub hits: u64,
@@ -88,9 +113,9 @@ pub struct CacheState {
     /// Numbers that were put there.
     pub stored: u64,
     /// Calls that failed.
-    pub errors: u64,
+    pub failed: u64,
     /// Calls that were not answered in time.
-    pub timeouts: u64,
+    pub timed_out: u64,
     /// Values that were there and are no numbers.
     pub garbled: u64,
     /// Calls that were not made, as those before them had failed.
@@ -98,115 +123,50 @@ pub struct CacheState {
 }
 
 impl CacheStats {
-    pub(crate) fn hit(&self) {
-        self.hits.add();
+    pub(crate) fn new() -> Self {
+        Self { counters: Sharded::new() }
     }
 
-    pub(crate) fn miss(&self) {
-        self.misses.add();
+    pub(crate) fn count(&self, event: CacheEvent) {
+        self.counters.mine().add(event as usize, 1);
     }
 
-    pub(crate) fn stored(&self) {
-        self.stored.add();
-    }
-
-    pub(crate) fn error(&self) {
-        self.errors.add();
-    }
-
-    pub(crate) fn timeout(&self) {
-        self.timeouts.add();
-    }
-
-    pub(crate) fn garbled(&self) {
-        self.garbled.add();
-    }
-
-    pub(crate) fn skipped(&self) {
-        self.skipped.add();
-    }
-
-    /// What was counted so far.
+    /// As [`ComputeStats::state`].
     pub(crate) fn state(&self) -> CacheState {
-        CacheState {
-            hits: self.hits.get(),
-            misses: self.misses.get(),
-            stored: self.stored.get(),
-            errors: self.errors.get(),
-            timeouts: self.timeouts.get(),
-            garbled: self.garbled.get(),
-            skipped: self.skipped.get(),
-        }
+        let [hits, misses, stored, failed, timed_out, garbled, skipped] = self.counters.sums();
+        CacheState { hits, misses, stored, failed, timed_out, garbled, skipped }
     }
 }
 
-/// Aligned to two cache lines, because processors fetch them in pairs.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-struct Counter(AtomicU64);
+/// Things that begin and end.
+pub(crate) struct Open {
+    counters: Sharded<2>,
+}
 
-impl Counter {
-    fn add(&self) {
-        self.0.fetch_add(1, Relaxed);
+impl Open {
+    pub(crate) fn new() -> Self {
+        Self { counters: Sharded::new() }
     }
 
-    fn get(&self) -> u64 {
-        self.0.load(Relaxed)
+    pub(crate) fn begin(&self) {
+        self.counters.mine().add(0, 1);
     }
-}
 
-/// Buckets with a bound; there is one more without.
-const BOUNDED: usize = 28;
+    pub(crate) fn end(&self) {
+        self.counters.mine().add(1, 1);
+    }
 
-/// The bounds of a histogram's buckets: 1 µs, 2 µs, 4 µs and so on to 134 s.
-pub fn bounds() -> impl Iterator<Item = Duration> {
-    (0..BOUNDED).map(|bucket| Duration::from_micros(1 << bucket))
-}
-
-/// So many durations of each size.
-#[derive(Debug, Default)]
-struct Histogram {
-    buckets: [AtomicU64; BOUNDED + 1],
-    nanoseconds: AtomicU64,
-}
-
-/// What a histogram holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Durations {
-    /// How many lasted at most as long as the bound of that bucket and longer than the one before; the last has no bound.
-    pub buckets: [u64; BOUNDED + 1],
-    /// All of them together.
-    pub sum: Duration,
-}
-
-impl Durations {
     /// How many there are.
-    pub fn count(&self) -> u64 {
-        self.buckets.iter().sum()
+    pub(crate) fn now(&self) -> u64 {
+        let [begun, ended] = self.counters.sums();
+        // One may be seen to end before it is seen to begin.
+        begun.saturating_sub(ended)
     }
 }
 
-impl Histogram {
-    fn add(&self, elapsed: Duration) {
-        let nanoseconds = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
-        self.buckets[bucket(nanoseconds)].fetch_add(1, Relaxed);
-        self.nanoseconds.fetch_add(nanoseconds, Relaxed);
-    }
-
-    fn state(&self) -> Durations {
-        Durations {
-            buckets: std::array::from_fn(|bucket| self.buckets[bucket].load(Relaxed)),
-            sum: Duration::from_nanos(self.nanoseconds.load(Relaxed)),
-        }
-    }
-}
-
-fn bucket(nanoseconds: u64) -> usize {
-    let microseconds = nanoseconds.div_ceil(1_000);
-    match microseconds {
-        0 | 1 => 0,
-        // A bound belongs to the bucket below it.
-        _ => ((microseconds - 1).ilog2() as usize + 1).min(BOUNDED),
+impl fmt::Debug for ComputeStats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.state().fmt(f)
     }
 }
 
@@ -215,18 +175,47 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_duration_is_counted_below_its_bound() {
-        for (at, bound) in bounds().enumerate() {
-            let nanoseconds = u64::try_from(bound.as_nanos()).unwrap();
-            assert_eq!(bucket(nanoseconds), at, "{bound:?}");
-            assert_eq!(bucket(nanoseconds + 1), at + 1, "{bound:?} and more");
+    fn each_event_has_a_count_of_its_own() {
+        let stats = CacheStats::new();
+        let events = [
+            CacheEvent::Hit,
+            CacheEvent::Miss,
+            CacheEvent::Stored,
+            CacheEvent::Failed,
+            CacheEvent::TimedOut,
+            CacheEvent::Garbled,
+            CacheEvent::Skipped,
+        ];
+        for (times, event) in (1..).zip(events) {
+            (0..times).for_each(|_| stats.count(event));
         }
-        assert_eq!((bucket(0), bucket(u64::MAX)), (0, BOUNDED));
-        let histogram = Histogram::default();
-        histogram.add(Duration::from_micros(3));
-        histogram.add(Duration::from_secs(10_000));
-        let state = histogram.state();
-        assert_eq!((state.count(), state.buckets[2], state.buckets[BOUNDED]), (2, 1, 1));
-        assert_eq!(state.sum, Duration::from_micros(10_000_000_003));
+        let expected =
+            CacheState { hits: 1, misses: 2, stored: 3, failed: 4, timed_out: 5, garbled: 6, skipped: 7 };
+        assert_eq!(stats.state(), expected);
+    }
+
+    #[test]
+    fn computations_are_counted_with_their_duration() {
+        let stats = ComputeStats::new();
+        stats.begun();
+        stats.computed(Duration::from_nanos(100));
+        stats.begun();
+        stats.cancelled();
+        stats.begun();
+        stats.failed();
+        stats.withdrawn();
+        let state = stats.state();
+        assert_eq!((state.begun, state.computed, state.cancelled), (3, 1, 1));
+        assert_eq!((state.failed, state.withdrawn, state.total_nanoseconds), (1, 1, 100));
+        assert_eq!(state.durations, BTreeMap::from([(112, 1)]));
+    }
+
+    #[test]
+    fn what_has_ended_is_not_open() {
+        let open = Open::new();
+        open.begin();
+        open.begin();
+        open.end();
+        assert_eq!(open.now(), 1);
     }
 }

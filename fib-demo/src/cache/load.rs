@@ -18,8 +18,8 @@ use plugin_host::{
 pub struct CachePlugin {
     /// The plugin's file.
     pub path: PathBuf,
-    /// Which of its factories makes the cache; none or an empty name is the first.
-    pub factory: Option<String>,
+    /// Which of its factories makes the cache; the first if empty.
+    pub factory: String,
     /// What it is given, in its own format. Never shown: there may be a password in it.
     pub settings: String,
     /// How long another process may take to load it.
@@ -36,7 +36,7 @@ pub struct Loaded {
 }
 
 /// The first argument of a process that is to try a plugin and nothing else: see [`plugin_host::trial`].
-pub const TRIAL: &str = "--try-plugin";
+pub(crate) const TRIAL: &str = "--try-plugin";
 
 /// Why there is no cache. The sources say it in full.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +84,7 @@ pub fn load(plugin: &CachePlugin) -> Result<Loaded, CacheError> {
     let log: LogFunction = log_line;
     let settings = Settings {
         config: plugin.settings.clone().into_bytes(),
-        factory: plugin.factory.clone().filter(|name| !name.is_empty()),
+        factory: Some(plugin.factory.clone()).filter(|name| !name.is_empty()),
         log: Some(log),
     };
     let instance = CacheInstance::create(&loaded, host.environment(), &settings)

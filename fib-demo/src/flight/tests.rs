@@ -38,9 +38,10 @@ impl Lab {
                 }
             }
         };
-        let stats = Arc::new(ComputeStats::default());
+        let stats = Arc::new(ComputeStats::new());
         let threads = NonZeroUsize::new(threads).unwrap();
-        let flights = Flights::start(threads, Arc::clone(&stats), Box::new(compute)).unwrap();
+        let flights =
+            Flights::start(threads, Arc::clone(&stats), Box::new(compute), Box::new(|_, _| {})).unwrap();
         Self { flights, stats, begun, tell }
     }
 

@@ -1,5 +1,11 @@
 //! The engine with plugins that are part of this test, and the program with plugins and a Redis that are not.
 
+mod answers;
+mod caching;
+mod cancelling;
 mod engine;
-#[path = "../../examples/moody.rs"]
-mod moody;
+mod lab;
+mod readme;
+mod redis;
+mod starting;
+mod stopping;

@@ -23,6 +23,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("server", &["forker", "http-front", "plugin-host"]),
     ("server-e2e", &[]),
     ("fib-demo", &["http-front", "plugin-host"]),
+    ("moody-cache", &["plugin-sdk"]),
     // And plugins: see MAY_LINK_PLUGINS.
     ("static-server", &["server"]),
     ("xtask", &["plugin-compat"]),

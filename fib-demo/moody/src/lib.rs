@@ -1,7 +1,7 @@
-//! A cache plugin with a factory for each mood: one that keeps values, and what else a cache may do instead.
+//! A cache with a factory for each mood: one that keeps values, and what else a cache may do instead.
 //!
-//! `cargo build -p fib-demo --example moody`, then `fib-demo --cache-plugin-path target/debug/examples/libmoody.so
-//! --cache-plugin-factory-name silent`.
+//! `fib-demo --cache-plugin-path target/debug/libmoody_cache.so --cache-plugin-factory-name silent`
+#![forbid(unsafe_code)]
 
 use plugin_sdk::{Acknowledgement, Cache, Error, Lookup, Plugin, Setup};
 use std::collections::HashMap;

@@ -132,6 +132,7 @@ impl Service<'_> {
             Note::ReloadBegun { .. } => self.notify.reloading(),
             Note::ReloadDone { .. } | Note::ReloadFailed { .. } => self.notify.ready(),
             Note::HandedOver => {
+                self.sockets.leave_files();
                 if let Some(successor) = &self.successor {
                     self.notify.main_pid(successor.pid());
                 }

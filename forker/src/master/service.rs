@@ -236,6 +236,7 @@ impl<'a> Service<'a> {
         }
         if self.predecessor.as_ref().is_some_and(|channel| Predecessor::is_gone(channel)) {
             self.predecessor = None;
+            self.sockets.take_files();
             // Its sockets are only ours now, and those that are too many can go.
             for _ in self.master.workers..self.supervisor.workers() {
                 self.events.push_back(Event::Fewer);

@@ -1,179 +1,131 @@
-//! One socket.
+//! Opens sockets.
 
-use std::io;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixListener;
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::path::Path;
 
-use socket2::{Domain, SockAddr, Type};
+use rustix::fs::{Mode, fchmod};
+use rustix::io::Errno;
+use rustix::net::sockopt::{set_ipv6_v6only, set_socket_reuseaddr, set_socket_reuseport};
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, getsockname, listen, socket_with,
+};
 
-use super::Address;
+use super::sockopt::{set_defer_accept, set_fast_open};
+use super::unix_file::{UnixFile, remove_stale};
+use super::{Address, Kind, Socket, SocketError, SocketOptions};
 
-/// How sockets are opened.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct SocketOptions {
-    /// Connections that may wait to be accepted, on each socket. The kernel caps it at `net.core.somaxconn`.
-    pub backlog: u32,
-    /// Whether an IPv6 socket refuses IPv4. Without it `[::]` is dual stack.
-    pub v6_only: bool,
-    /// TCP_DEFER_ACCEPT: a connection is handed out when its first bytes are there, or after this time.
-    pub defer_accept: Option<Duration>,
-    /// TCP_FASTOPEN: connections that may wait with data in their first packet.
-    pub fast_open: Option<u32>,
-    /// The mode of a unix socket's file.
-    pub unix_mode: u32,
-}
+const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
 
-impl Default for SocketOptions {
-    fn default() -> Self {
-        Self { backlog: 4096, v6_only: false, defer_accept: None, fast_open: None, unix_mode: 0o666 }
+/// See [`Socket::open`].
+pub(super) fn first(
+    address: &Address,
+    options: &SocketOptions,
+    reuse_port: bool,
+) -> Result<Socket, SocketError> {
+    options.check(address)?;
+    match address {
+        Address::Tcp(ip) | Address::Udp(ip) => {
+            // Bound as one that shares with nobody, which fails if anybody has the port, and only then made one that shares: the kernel
+            // looks at the option of each socket at the moment another one is bound (inet_csk_bind_conflict, udp_lib_lport_inuse).
+            let socket = bound(address, *ip, options, false)?;
+            if reuse_port {
+                set_socket_reuseport(&socket.fd, true)
+                    .map_err(|errno| failed(address, "share the port")(errno))?;
+            }
+            start(socket, options)
+        }
+        Address::Unix(path) => unix(address, path, options),
     }
 }
 
-/// A socket that could not be had.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SocketError {
-    /// It could not be opened.
-    #[error("cannot listen on {address}")]
-    Open {
-        /// Where.
-        address: Address,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// It is of another kind than was asked for.
-    #[error("the socket on {address} is no {wanted}")]
-    Kind {
-        /// Where.
-        address: String,
-        /// What was asked for.
-        wanted: &'static str,
-    },
-    /// An inherited descriptor could not be looked at.
-    #[error("an inherited descriptor is no socket to listen on")]
-    Inherited(#[source] io::Error),
+/// See [`Socket::open_beside`].
+pub(super) fn beside(first: &Socket, options: &SocketOptions) -> Result<Socket, SocketError> {
+    options.check(&first.address)?;
+    match &first.address {
+        Address::Tcp(ip) | Address::Udp(ip) => start(bound(&first.address, *ip, options, true)?, options),
+        Address::Unix(_) => Err(SocketError::WrongKind {
+            address: first.address.clone(),
+            kind: Kind::Unix,
+            wanted: Kind::Tcp,
+        }),
+    }
 }
 
-/// An open socket: listening, or bound if it is UDP.
-#[derive(Debug)]
-pub struct Socket {
-    socket: socket2::Socket,
-    address: Address,
+fn bound(
+    address: &Address,
+    ip: SocketAddr,
+    options: &SocketOptions,
+    shared: bool,
+) -> Result<Socket, SocketError> {
+    let is_tcp = address.kind() == Kind::Tcp;
+    let family = if ip.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
+    let socket_type = if is_tcp { SocketType::STREAM } else { SocketType::DGRAM };
+    let fd = socket_with(family, socket_type, FLAGS, None).map_err(failed(address, "make a socket"))?;
+    if ip.is_ipv6() {
+        set_ipv6_v6only(&fd, options.v6_only).map_err(failed(address, "choose the IP versions"))?;
+    }
+    if is_tcp {
+        // Connections of the server before that are in TIME_WAIT do not keep the port. For UDP it would mean something else: that others
+        // may take the port.
+        set_socket_reuseaddr(&fd, true).map_err(failed(address, "reuse the address"))?;
+    }
+    if shared {
+        set_socket_reuseport(&fd, true).map_err(failed(address, "share the port"))?;
+    }
+    bind(&fd, &ip).map_err(failed(address, "bind a socket"))?;
+    let name = getsockname(&fd)
+        .and_then(SocketAddr::try_from)
+        .map_err(failed(address, "read the name of the socket"))?;
+    let real = if is_tcp { Address::Tcp(name) } else { Address::Udp(name) };
+    Ok(Socket { file: None, fd, address: real })
 }
 
-impl Socket {
-    /// Opens it. With `reuse_port` several sockets share the address.
-    ///
-    /// # Errors
-    /// [`SocketError::Open`] with the address.
-    pub fn open(address: &Address, options: &SocketOptions, reuse_port: bool) -> Result<Self, SocketError> {
-        let open = || -> io::Result<socket2::Socket> {
-            let (domain, kind, to) = match address {
-                Address::Tcp(to) => (Domain::for_address(*to), Type::STREAM, SockAddr::from(*to)),
-                Address::Udp(to) => (Domain::for_address(*to), Type::DGRAM, SockAddr::from(*to)),
-                Address::Unix(path) => (Domain::UNIX, Type::STREAM, SockAddr::unix(path)?),
-            };
-            let socket = socket2::Socket::new(domain, kind.nonblocking(), None)?;
-            if domain == Domain::IPV6 {
-                socket.set_only_v6(options.v6_only)?;
-            }
-            if kind == Type::STREAM && domain != Domain::UNIX {
-                socket.set_reuse_address(true)?;
-            }
-            if reuse_port && domain != Domain::UNIX {
-                socket.set_reuse_port(true)?;
-            }
-            socket.bind(&to)?;
-            if kind == Type::STREAM {
-                socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
-            }
-            Ok(socket)
+/// Sets what remains, and lets TCP listen.
+fn start(socket: Socket, options: &SocketOptions) -> Result<Socket, SocketError> {
+    let Socket { fd, address, .. } = &socket;
+    if let Some(patience) = options.defer_accept {
+        set_defer_accept(fd, patience).map_err(failed(address, "set TCP_DEFER_ACCEPT"))?;
+    }
+    if let Some(pending) = options.fast_open {
+        set_fast_open(fd, pending).map_err(failed(address, "set TCP_FASTOPEN"))?;
+    }
+    if socket.kind() == Kind::Tcp {
+        listen(fd, backlog(options)).map_err(failed(address, "listen"))?;
+    }
+    Ok(socket)
+}
+
+fn unix(address: &Address, path: &Path, options: &SocketOptions) -> Result<Socket, SocketError> {
+    let make = || socket_with(AddressFamily::UNIX, SocketType::STREAM, FLAGS, None);
+    let fd: OwnedFd = make().map_err(failed(address, "make a socket"))?;
+    let Some(name) = address.abstract_name() else {
+        remove_stale(path)?;
+        if let Some(mode) = options.unix_mode {
+            // The file gets the mode that the socket has when it is bound, less the umask: unix_bind_bsd() in net/unix/af_unix.c of the
+            // kernel. So there is no moment at which it has another.
+            fchmod(&fd, Mode::from_raw_mode(mode)).map_err(failed(address, "set the mode"))?;
+        }
+        let name = SocketAddrUnix::new(path).map_err(failed(address, "name the socket"))?;
+        bind(&fd, &name).map_err(failed(address, "bind a socket"))?;
+        let file = UnixFile::own(path).ok();
+        listen(&fd, backlog(options)).map_err(failed(address, "listen"))?;
+        // Between bind and listen the file looks as if a dead server had left it, and another that starts now may have replaced it.
+        return match file {
+            Some(file) if file.is_there() => Ok(Socket { file: Some(file), fd, address: address.clone() }),
+            _ => Err(SocketError::InUse { address: address.clone() }),
         };
-        let socket = open().map_err(|source| SocketError::Open { address: address.clone(), source })?;
-        Self::of(socket)
-    }
-
-    /// Takes a descriptor that somebody else opened, and finds out what it is.
-    ///
-    /// # Errors
-    /// [`SocketError::Inherited`] if it is no socket.
-    pub fn from_fd(descriptor: OwnedFd) -> Result<Self, SocketError> {
-        Self::of(socket2::Socket::from(descriptor))
-    }
-
-    fn of(socket: socket2::Socket) -> Result<Self, SocketError> {
-        let kind = socket.r#type().map_err(SocketError::Inherited)?;
-        let local = socket.local_addr().map_err(SocketError::Inherited)?;
-        let address = match (local.as_socket(), local.as_pathname()) {
-            (Some(address), _) if kind == Type::DGRAM => Address::Udp(address),
-            (Some(address), _) => Address::Tcp(address),
-            (None, Some(path)) => Address::Unix(path.to_owned()),
-            (None, None) => return Err(SocketError::Inherited(io::ErrorKind::Unsupported.into())),
-        };
-        Ok(Self { socket, address })
-    }
-
-    /// Where it really is: with the port that was found for port 0.
-    pub fn address(&self) -> &Address {
-        &self.address
-    }
-
-    /// Its IP address and port, if it has such.
-    pub fn ip_address(&self) -> Option<SocketAddr> {
-        match &self.address {
-            Address::Tcp(address) | Address::Udp(address) => Some(*address),
-            Address::Unix(_) => None,
-        }
-    }
-
-    /// A listener of std. It does not block: `accept` gives `WouldBlock` where nobody waits, so poll or call
-    /// `set_nonblocking(false)`, which concerns all processes that share the socket.
-    ///
-    /// # Errors
-    /// [`SocketError::Kind`] if it is not TCP.
-    pub fn into_tcp_listener(self) -> Result<TcpListener, SocketError> {
-        match self.address {
-            Address::Tcp(_) => Ok(self.socket.into()),
-            other => Err(SocketError::Kind { address: other.to_string(), wanted: "TCP socket" }),
-        }
-    }
-
-    /// As [`Socket::into_tcp_listener`].
-    ///
-    /// # Errors
-    /// [`SocketError::Kind`] if it is no unix socket.
-    pub fn into_unix_listener(self) -> Result<UnixListener, SocketError> {
-        match self.address {
-            Address::Unix(_) => Ok(OwnedFd::from(self.socket).into()),
-            other => Err(SocketError::Kind { address: other.to_string(), wanted: "unix socket" }),
-        }
-    }
-
-    /// As [`Socket::into_tcp_listener`].
-    ///
-    /// # Errors
-    /// [`SocketError::Kind`] if it is not UDP.
-    pub fn into_udp_socket(self) -> Result<UdpSocket, SocketError> {
-        match self.address {
-            Address::Udp(_) => Ok(self.socket.into()),
-            other => Err(SocketError::Kind { address: other.to_string(), wanted: "UDP socket" }),
-        }
-    }
-
-    /// Another descriptor for the same socket.
-    ///
-    /// # Errors
-    /// As `dup(2)`.
-    pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self { socket: self.socket.try_clone()?, address: self.address.clone() })
-    }
+    };
+    let name = SocketAddrUnix::new_abstract_name(name).map_err(failed(address, "name the socket"))?;
+    bind(&fd, &name).map_err(failed(address, "bind a socket"))?;
+    listen(&fd, backlog(options)).map_err(failed(address, "listen"))?;
+    Ok(Socket { file: None, fd, address: address.clone() })
 }
 
-impl AsFd for Socket {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
-    }
+fn backlog(options: &SocketOptions) -> i32 {
+    i32::try_from(options.backlog).unwrap_or(i32::MAX)
+}
+
+fn failed(address: &Address, operation: &'static str) -> impl FnOnce(Errno) -> SocketError {
+    move |errno| SocketError::from_errno(operation, address, errno)
 }

@@ -1,2 +1,3 @@
 //! Tests of the whole.
-mod opening;
+mod again;
+mod sockets;

@@ -12,4 +12,4 @@ mod socket;
 
 pub use address::{AdminAddress, RuntimeFolders};
 pub use answer::{ErrorAnswer, Refusal, allow, json, respond};
-pub use serve::{Admin, Operated, start};
+pub use serve::{Admin, Operated, start, take_over};

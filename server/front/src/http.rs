@@ -1,6 +1,7 @@
 //! HTTP: listening sockets, connections, limits, and the way of a request to the application and back.
 
 mod descriptors;
+mod heartbeat;
 mod sockets;
 mod workers;
 

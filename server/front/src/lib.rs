@@ -19,6 +19,6 @@ pub use application::{Application, IntoResponse, Reply, Request, Response, Whole
 pub use client_address::{ForwardedField, TrustedProxies};
 pub use error::{FrontError, SocketError};
 pub use http::{bind, serve};
-pub use settings::{ClientGone, Settings};
+pub use settings::{ClientGone, Heartbeat, Settings};
 pub use shutdown::{Reason, Stop, Stopper, listen_for_signals, stopper};
 pub use stats::{ServerState, ServerStats};

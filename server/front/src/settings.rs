@@ -1,5 +1,7 @@
 //! What a front is told before it serves.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client_address::TrustedProxies;
@@ -27,6 +29,29 @@ pub struct Settings {
     pub access_log: bool,
     /// What becomes of an answer whose client has gone: it is finished.
     pub client_gone: ClientGone,
+    /// Whom to show that the front is alive: nobody.
+    pub heartbeat: Option<Heartbeat>,
+}
+
+/// What shows that a front is alive.
+#[derive(Clone)]
+pub struct Heartbeat {
+    pub(crate) every: Duration,
+    pub(crate) beat: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl Heartbeat {
+    /// Has `beat` called about so often, as long as every thread of the front goes round: one that is caught in an answer that does not
+    /// come ends it. Called from any of the threads, and must not block.
+    pub fn new(every: Duration, beat: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { every, beat: Arc::new(beat) }
+    }
+}
+
+impl fmt::Debug for Heartbeat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Heartbeat").field("every", &self.every).finish_non_exhaustive()
+    }
 }
 
 /// What to do when a client closes its side of the connection while [`Application::finish`] is under way.
@@ -60,6 +85,7 @@ impl Default for Settings {
             trusted_proxies: TrustedProxies::default(),
             access_log: true,
             client_gone: ClientGone::default(),
+            heartbeat: None,
         }
     }
 }

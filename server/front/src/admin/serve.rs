@@ -101,10 +101,26 @@ fn whole(error: &dyn std::error::Error) -> String {
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
+/// Starts the admin side at the unix socket `path`, in place of whoever is reached there now, who keeps what it was asked already: for a
+/// process that takes the place of another.
+///
+/// # Errors
+/// If there can be no socket, or something else is there.
+pub fn take_over<O: Operated>(path: &Path, operated: O) -> Result<Admin, FrontError> {
+    listen_at(OwnSocket::replace(path)?, operated)
+}
+
 fn start_unix<O: Operated>(path: &Path, operated: O) -> Result<Admin, FrontError> {
-    let (socket, listener) = OwnSocket::bind(path)?;
+    listen_at(OwnSocket::bind(path)?, operated)
+}
+
+fn listen_at<O: Operated>(
+    (socket, listener): (OwnSocket, UnixListener),
+    operated: O,
+) -> Result<Admin, FrontError> {
     tracing::info!(admin = %socket.path().display(), "admin side");
-    start_thread(AdminAddress::Unix(path.to_owned()), Listener::Unix(listener), operated, Some(socket))
+    let address = AdminAddress::Unix(socket.path().to_owned());
+    start_thread(address, Listener::Unix(listener), operated, Some(socket))
 }
 
 fn start_tcp<O: Operated>(address: SocketAddr, operated: O) -> Result<Admin, FrontError> {

@@ -55,6 +55,23 @@ impl OwnSocket {
         Ok((own, bound))
     }
 
+    /// The same in place of whatever socket is there, also of one that somebody listens at: at every moment somebody is reached there.
+    ///
+    /// # Errors
+    /// [`SocketError`]; what is at the path stays.
+    pub(super) fn replace(path: &Path) -> Result<(Self, UnixListener), SocketError> {
+        if fs::symlink_metadata(path).is_ok_and(|found| !found.file_type().is_socket()) {
+            return Err(SocketError::NoSocket(path.to_owned()));
+        }
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(format!(".{}", std::process::id()));
+        let (mut own, listener) = Self::bind(Path::new(&beside))?;
+        fs::rename(&own.path, path)
+            .map_err(|source| SocketError::System { path: path.to_owned(), source })?;
+        path.clone_into(&mut own.path);
+        Ok((own, listener))
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
@@ -158,6 +175,24 @@ mod tests {
         assert_eq!(ask(&path).unwrap_err(), Errno::AGAIN);
         let error = OwnSocket::bind(&path).unwrap_err();
         assert!(matches!(error, SocketError::Live(_)), "{error}");
+    }
+
+    #[test]
+    fn who_takes_a_place_over_is_reached_there_and_the_former_one_leaves_it_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.sock");
+        let (former, _former_listener) = OwnSocket::replace(&path).unwrap();
+        let (own, listener) = OwnSocket::replace(&path).unwrap();
+        assert_eq!((own.path(), mode(&path)), (path.as_path(), 0o600));
+        drop(former);
+        UnixStream::connect(&path).unwrap();
+        listener.accept().unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        drop(own);
+        assert!(!path.exists());
+        fs::write(&path, "mine").unwrap();
+        let error = OwnSocket::replace(&path).unwrap_err();
+        assert!(matches!(error, SocketError::NoSocket(_)), "{error}");
     }
 
     #[test]

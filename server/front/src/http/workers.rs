@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use super::access_log::AccessLog;
 use super::connection::{self, Terms};
 use super::descriptors;
+use super::heartbeat::Rounds;
 use super::progress::TimeLimits;
 use super::service::Service;
 use crate::application::Application;
@@ -44,6 +45,7 @@ pub fn serve<A: Application>(
     descriptors::provide(settings.max_connections, sockets.len());
     let service = Service::new(application, stats, settings);
     let slots = Arc::new(Semaphore::new(settings.max_connections));
+    let rounds = settings.heartbeat.clone().map(|heartbeat| Rounds::of(heartbeat, sockets.len()));
     let mut workers = Vec::new();
     for (number, socket) in sockets.into_iter().enumerate() {
         let worker = Worker {
@@ -59,6 +61,7 @@ pub fn serve<A: Application>(
             },
             access_log: settings.access_log,
             shutdown_deadline: settings.shutdown_deadline,
+            rounds: rounds.clone().map(|rounds| (rounds, number)),
         };
         let thread = thread::Builder::new()
             .name(format!("worker-{number}"))
@@ -97,6 +100,8 @@ struct Worker<A> {
     time_limits: TimeLimits,
     access_log: bool,
     shutdown_deadline: Duration,
+    /// Where to show that this one goes round, and its number there.
+    rounds: Option<(Arc<Rounds>, usize)>,
 }
 
 /// How long to leave the accept queue alone when the process is out of descriptors.
@@ -108,6 +113,9 @@ impl<A: Application> Worker<A> {
         let access_log = self.access_log.then(|| Rc::new(AccessLog::new()));
         if let Some(log) = access_log.clone() {
             tokio::task::spawn_local(async move { log.write_out().await });
+        }
+        if let Some((rounds, number)) = self.rounds.take() {
+            tokio::task::spawn_local(rounds.go(number));
         }
         let terms = Rc::new(Terms {
             service: self.service.clone(),

@@ -32,19 +32,51 @@ enum Failure {
 /// asked or the flags are wrong.
 pub fn run() -> ExitCode {
     let line = CommandLine::parse();
-    let (sentence, status) = match carry_out(&line) {
-        Ok(true) => return ExitCode::SUCCESS,
-        Ok(false) => return ExitCode::from(1),
-        Err(Failure::Refused(sentence)) => (sentence, 1),
-        Err(Failure::NotAsked(sentence)) => (sentence, 2),
+    match clients(&line) {
+        Ok(clients) => ExitCode::from(carry_out(&line, &clients)),
+        Err(failure) => ExitCode::from(tell(&failure, None)),
+    }
+}
+
+fn clients(line: &CommandLine) -> Result<Vec<Client>, Failure> {
+    let clients = Client::all(&line.server)?;
+    if clients.len() > 1 && matches!(line.action, Action::Metrics) {
+        return Err(Failure::NotAsked(
+            "each worker has metrics of its own; say which with --worker".to_owned(),
+        ));
+    }
+    Ok(clients)
+}
+
+/// Says what went wrong, and gives the status for it.
+fn tell(failure: &Failure, worker: Option<usize>) -> u8 {
+    let (sentence, status) = match failure {
+        Failure::Refused(sentence) => (sentence, 1),
+        Failure::NotAsked(sentence) => (sentence, 2),
     };
-    eprintln!("dyn-serverctl: {}", show::printable(&sentence));
-    ExitCode::from(status)
+    let whose = worker.map(|slot| format!("worker {slot}: ")).unwrap_or_default();
+    eprintln!("dyn-serverctl: {whose}{}", show::printable(sentence));
+    status
+}
+
+/// Gives the worst status. Of several workers each does what it is told, whatever becomes of the others.
+fn carry_out(line: &CommandLine, clients: &[Client]) -> u8 {
+    let several = clients.len() > 1;
+    let statuses = clients.iter().map(|client| {
+        let worker = client.worker.filter(|_| several);
+        if let Some(slot) = worker.filter(|_| !line.json) {
+            print(&format!("worker {slot}:\n"));
+        }
+        match carry_out_at(line, client) {
+            Ok(is_well) => u8::from(!is_well),
+            Err(failure) => tell(&failure, worker),
+        }
+    });
+    statuses.max().unwrap_or(0)
 }
 
 /// Says whether all is well.
-fn carry_out(line: &CommandLine) -> Result<bool, Failure> {
-    let client = Client::new(&line.server)?;
+fn carry_out_at(line: &CommandLine, client: &Client) -> Result<bool, Failure> {
     match &line.action {
         Action::Plugins => {
             let answer = client.ask(Method::GET, "/plugins")?;
@@ -65,12 +97,12 @@ fn carry_out(line: &CommandLine) -> Result<bool, Failure> {
             let answer = client.ask(Method::POST, "/reload")?;
             show(line, &answer, |reload: &ReloadAnswer| show::reload(reload))?;
         }
-        Action::Rollback { plugin } => change(line, &client, &plugin.name, plugin.kind, "rollback", None)?,
+        Action::Rollback { plugin } => change(line, client, &plugin.name, plugin.kind, "rollback", None)?,
         Action::Quarantine { plugin, version } => {
-            change(line, &client, &plugin.name, plugin.kind, "quarantine", version.as_deref())?;
+            change(line, client, &plugin.name, plugin.kind, "quarantine", version.as_deref())?;
         }
         Action::Release { plugin, version } => {
-            change(line, &client, &plugin.name, plugin.kind, "release", Some(version))?;
+            change(line, client, &plugin.name, plugin.kind, "release", Some(version))?;
         }
     }
     Ok(true)

@@ -12,19 +12,22 @@ mod plugins;
 mod response;
 mod router;
 mod stats;
+mod workers;
 
+use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use http_front::{Reason, ServerStats, log};
+use http_front::admin::Admin;
+use http_front::{Reason, ServerStats, Settings, Stop, log};
 pub use plugin_host::StaticPlugin;
 
 use crate::admin::View;
 use crate::application::Plugins;
 use crate::chain::Chain;
-use crate::plugins::Deployment;
+use crate::plugins::{Deployment, Leave};
 
 use crate::options::Options;
 
@@ -52,7 +55,11 @@ pub fn run(name: &'static str, source: PluginSource) -> ExitCode {
     if arguments.next().is_some_and(|first| first == plugins::TRIAL) {
         plugin_host::trial::run(arguments);
     }
-    match Options::read(name).and_then(|options| serve(&options, source)) {
+    let outcome = Options::read(name).and_then(|options| match options.workers {
+        None => serve(&options, source),
+        Some(workers) => workers::run(name, &options, workers, source).map(|()| None),
+    });
+    match outcome {
         Ok(Some(Reason::Program)) => ExitCode::from(START_ANEW),
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
@@ -62,23 +69,55 @@ pub fn run(name: &'static str, source: PluginSource) -> ExitCode {
     }
 }
 
+/// As the only process.
 fn serve(options: &Options, source: PluginSource) -> anyhow::Result<Option<Reason>> {
     log::start(options.log_level);
     let (stopper, stop) = http_front::listen_for_signals().context("cannot listen for signals")?;
-    let plugins = Deployment::start(options, source, stopper)?;
-    let stats = Arc::new(ServerStats::new());
-    let sockets = http_front::bind(options.address, options.threads)?;
+    let place = Place {
+        bind: Box::new(|| Ok(http_front::bind(options.address, options.threads)?)),
+        front: &options.front,
+        stats: Arc::new(ServerStats::new()),
+        stop: stop.clone(),
+        leave: Box::new(move || stopper.stop("the plugins changed")),
+        start_admin: Box::new(|port, view| {
+            Ok(http_front::admin::start(options.admin.as_ref(), admin::PROGRAM, port, view)?)
+        }),
+        ready: Box::new(|| {}),
+    };
+    serve_at(place, options, source)?;
+    Ok(stop.reason())
+}
+
+/// What differs between the only process and one of several.
+struct Place<'a> {
+    /// Gives the sockets, one for each thread. Only called when the plugins are there: before, nobody should wait to be served.
+    bind: Box<dyn FnOnce() -> anyhow::Result<Vec<TcpListener>> + 'a>,
+    front: &'a Settings,
+    stats: Arc<ServerStats>,
+    stop: Stop,
+    /// What a change of the plugins leads to with `--on-change exit`.
+    leave: Leave,
+    /// Starts the admin side of a server on this port.
+    start_admin: Box<dyn FnOnce(u16, View) -> anyhow::Result<Option<Admin>> + 'a>,
+    /// Called when nothing can fail any more but serving itself.
+    ready: Box<dyn FnOnce() + 'a>,
+}
+
+fn serve_at(place: Place<'_>, options: &Options, source: PluginSource) -> anyhow::Result<()> {
+    let Place { bind, front, stats, stop, leave, start_admin, ready } = place;
+    let plugins = Deployment::start(options, source, leave)?;
+    let sockets = bind()?;
     let port = match sockets.first() {
         Some(socket) => {
             socket.local_addr().context("cannot read the address of the listening socket")?.port()
         }
         None => options.address.port(),
     };
-    let view = View::new(plugins.control(), Arc::clone(&stats), stop.clone());
-    let admin = http_front::admin::start(options.admin.as_ref(), admin::PROGRAM, port, view)?;
+    let admin = start_admin(port, View::new(plugins.control(), Arc::clone(&stats), stop.clone()))?;
+    ready();
     let application = Plugins::new(Chain::new(plugins.table()));
-    http_front::serve(application, sockets, &options.front, stats, stop.clone())?;
+    http_front::serve(application, sockets, front, stats, stop)?;
     drop(admin);
     plugins.end(PLUGINS_END);
-    Ok(stop.reason())
+    Ok(())
 }

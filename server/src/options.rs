@@ -7,7 +7,7 @@ mod plugin;
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -41,7 +41,9 @@ pub(crate) struct Options {
     /// Folder with the plugins; `None` if none was given.
     pub(crate) plugin_root: Option<PathBuf>,
     pub(crate) address: SocketAddr,
-    /// At least 1.
+    /// How many processes; none, and this one is the server.
+    pub(crate) workers: Option<NonZeroU16>,
+    /// Of each process, at least 1.
     pub(crate) threads: usize,
     /// What is the front's.
     pub(crate) front: Settings,
@@ -101,12 +103,15 @@ impl Options {
             access_log: given.access_log.map_or(usual.access_log, |switch| switch.0),
             // What a plugin has begun cannot be taken back.
             client_gone: ClientGone::Finish,
+            heartbeat: None,
         };
         Self {
             plugin_root: given.plugin_root,
             address: given.addr.unwrap_or(SocketAddr::new(host, port)),
+            workers: given.workers,
             threads: match given.threads {
                 Some(threads) => usize::from(threads.get()),
+                None if given.workers.is_some() => 1,
                 None => std::thread::available_parallelism().map_or(1, usize::from),
             },
             front,

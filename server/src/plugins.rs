@@ -13,7 +13,7 @@ mod table;
 mod watch;
 
 pub(crate) use control::{Control, ControlError};
-pub(crate) use deployment::{Deployment, OnChange};
+pub(crate) use deployment::{Deployment, Leave, OnChange};
 pub(crate) use installed::Installed;
 pub(crate) use shelf::TRIAL;
 pub(crate) use state::{CallsState, Family, PluginState, PluginsState, RefusedState, Standing, VersionState};

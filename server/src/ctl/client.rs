@@ -1,7 +1,10 @@
 //! Asks the admin side of a server.
 
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty};
@@ -19,14 +22,18 @@ use tokio::time::timeout;
 use super::Failure;
 use super::flags::ServerFlags;
 use crate::admin::PROGRAM;
+use crate::workers::admin_path;
 
 /// Knows where to ask.
 pub(super) struct Client {
     address: Address,
+    /// Which of several workers is asked, if there are several.
+    pub(super) worker: Option<usize>,
     patience: Duration,
-    runtime: Runtime,
+    runtime: Rc<Runtime>,
 }
 
+#[derive(Clone)]
 enum Address {
     Given(AdminAddress),
     /// The first of these at which somebody listens.
@@ -46,7 +53,8 @@ pub(super) struct Answer {
 }
 
 impl Client {
-    pub(super) fn new(flags: &ServerFlags) -> Result<Self, Failure> {
+    /// One for each worker of the server, in their order; the only one of a server without workers.
+    pub(super) fn all(flags: &ServerFlags) -> Result<Vec<Self>, Failure> {
         let address = match &flags.admin {
             Some(AdminAddress::Off) => {
                 return Err(Failure::NotAsked("a server with --admin off cannot be asked".to_owned()));
@@ -61,7 +69,41 @@ impl Client {
             .enable_all()
             .build()
             .map_err(|error| Failure::NotAsked(format!("cannot start a runtime: {error}")))?;
-        Ok(Self { address, patience: flags.timeout.0, runtime })
+        let alone = Self { address, worker: None, patience: flags.timeout.0, runtime: Rc::new(runtime) };
+        let bases = match &alone.address {
+            Address::Given(AdminAddress::Unix(path)) => std::slice::from_ref(path),
+            Address::Given(_) => &[],
+            Address::Guessed { candidates, .. } => candidates.as_slice(),
+        };
+        let workers = bases.iter().map(|base| workers(base)).find(|found| !found.is_empty());
+        let clients = match (workers, flags.worker) {
+            (Some(slots), None) => slots,
+            (Some(slots), Some(wanted)) => {
+                let there: Vec<_> = slots.iter().map(|(slot, _)| slot.to_string()).collect();
+                let found: Vec<_> = slots.into_iter().filter(|(slot, _)| *slot == wanted).collect();
+                if found.is_empty() {
+                    let there = there.join(", ");
+                    return Err(Failure::NotAsked(format!(
+                        "there is no worker {wanted}; there are: {there}"
+                    )));
+                }
+                found
+            }
+            (None, None) => return Ok(vec![alone]),
+            (None, Some(_)) => {
+                return Err(Failure::NotAsked(
+                    "no server with several workers is there; leave --worker out, or name its --admin address with --admin"
+                        .to_owned(),
+                ));
+            }
+        };
+        let client = |(slot, path)| Self {
+            address: Address::Given(AdminAddress::Unix(path)),
+            worker: Some(slot),
+            patience: alone.patience,
+            runtime: Rc::clone(&alone.runtime),
+        };
+        Ok(clients.into_iter().map(client).collect())
     }
 
     /// Asks once, on a connection of its own.
@@ -104,6 +146,22 @@ impl Client {
             }
         }
     }
+}
+
+/// The workers of the server whose admin sides are at `base`, and where each is. None if it is alone, or not there.
+fn workers(base: &Path) -> Vec<(usize, PathBuf)> {
+    let Some(name) = base.file_name().map(OsStr::to_string_lossy) else { return Vec::new() };
+    let folder = base.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    let Ok(listing) = std::fs::read_dir(folder) else { return Vec::new() };
+    let slots = listing.flatten().filter_map(|entry| {
+        let file = entry.file_name();
+        let slot: usize = file.to_str()?.strip_prefix(&*name)?.strip_prefix('.')?.parse().ok()?;
+        // One that was killed leaves its file behind.
+        StdUnixStream::connect(entry.path()).is_ok().then(|| (slot, admin_path(base, slot)))
+    });
+    let mut slots: Vec<_> = slots.collect();
+    slots.sort_unstable();
+    slots
 }
 
 fn shown(path: &Path) -> String {
@@ -175,9 +233,10 @@ mod tests {
         let flags = ServerFlags {
             admin: Some(admin.parse().unwrap()),
             port: 8080,
+            worker: None,
             timeout: http_front::value::Span(patience),
         };
-        match Client::new(&flags).and_then(|client| client.ask(Method::GET, "/live")) {
+        match Client::all(&flags).and_then(|clients| clients[0].ask(Method::GET, "/live")) {
             Err(Failure::NotAsked(sentence)) => sentence,
             other => panic!("{other:?}"),
         }
@@ -198,6 +257,28 @@ mod tests {
         drop(listener);
         let dead = ask(path.to_str().unwrap(), long);
         assert!(dead.contains("nobody listens there"), "{dead}");
+    }
+
+    #[test]
+    fn the_workers_that_are_there_are_found_in_their_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().join("a.sock");
+        let bind = |name: &str| UnixListener::bind(folder.path().join(name)).unwrap();
+        let _there = ["a.sock", "a.sock.10", "a.sock.9", "a.sock.new", "b.sock.1"].map(bind);
+        drop(bind("a.sock.3"));
+        assert_eq!(workers(&base), [(9, admin_path(&base, 9)), (10, admin_path(&base, 10))]);
+        assert_eq!(workers(&folder.path().join("no.sock")), []);
+
+        let of = |worker| {
+            let admin = Some(AdminAddress::Unix(base.clone()));
+            let timeout = http_front::value::Span(Duration::from_secs(60));
+            Client::all(&ServerFlags { admin, port: 8080, worker, timeout })
+        };
+        let slots: Vec<_> = of(None).unwrap().iter().map(|client| client.worker).collect();
+        assert_eq!(slots, [Some(9), Some(10)]);
+        assert_eq!(of(Some(10)).unwrap().len(), 1);
+        let Err(Failure::NotAsked(sentence)) = of(Some(1)) else { panic!() };
+        assert_eq!(sentence, "there is no worker 1; there are: 9, 10");
     }
 
     #[test]

@@ -34,6 +34,10 @@ pub(super) struct ServerFlags {
     #[arg(long, global = true, env = "SERVER_PORT", default_value_t = 8080)]
     pub(super) port: u16,
 
+    /// Of a server with several workers only this one, from 0 [default: all, one after the other].
+    #[arg(long, global = true, value_name = "N")]
+    pub(super) worker: Option<usize>,
+
     /// How long to wait for the answer, such as 10s or 500ms.
     #[arg(long, global = true, value_name = "TIME", default_value = "30s")]
     pub(super) timeout: Span,

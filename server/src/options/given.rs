@@ -37,7 +37,12 @@ pub(super) struct Given {
     #[arg(long, env = "SERVER_ADDR", value_name = "IP:PORT")]
     pub(super) addr: Option<SocketAddr>,
 
-    /// Threads that accept and answer [default: one for each core].
+    /// Processes that accept and answer, each a whole server with plugins of its own, and one more that watches over them
+    /// [default: one process and no other].
+    #[arg(long, env = "SERVER_WORKERS", value_name = "N")]
+    pub(super) workers: Option<NonZeroU16>,
+
+    /// Threads of a process that accept and answer [default: one for each core, with --workers one].
     #[arg(long, env = "SERVER_THREADS", value_name = "N")]
     pub(super) threads: Option<NonZeroU16>,
 
@@ -155,6 +160,7 @@ impl Given {
             host: self.host.or(other.host),
             port: self.port.or(other.port),
             addr: self.addr.or(other.addr),
+            workers: self.workers.or(other.workers),
             threads: self.threads.or(other.threads),
             read_timeout: self.read_timeout.or(other.read_timeout),
             write_timeout: self.write_timeout.or(other.write_timeout),

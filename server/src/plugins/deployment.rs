@@ -11,7 +11,6 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
 use clap::ValueEnum;
-use http_front::Stopper;
 use plugin_host::{
     AllowList, FaultPolicy, HandlerInstance, Host, Kind, MiddlewareInstance, Plugin, Registry, RegistryEvent,
 };
@@ -39,6 +38,9 @@ pub(crate) enum OnChange {
     Ignore,
 }
 
+/// What is done with `--on-change exit` when files have changed; again every few seconds as long as it has not led to an end.
+pub(crate) type Leave = Box<dyn FnMut() + Send>;
+
 /// What every thread may look at.
 pub(super) struct Shared {
     pub(super) handlers: Arc<Registry<Installed<HandlerInstance>>>,
@@ -61,7 +63,7 @@ impl Deployment {
     ///
     /// # Errors
     /// If plugin root or allow-list cannot be read, or this process not be judged against.
-    pub(crate) fn start(options: &Options, source: PluginSource, stopper: Stopper) -> anyhow::Result<Self> {
+    pub(crate) fn start(options: &Options, source: PluginSource, leave: Leave) -> anyhow::Result<Self> {
         let (orders, inbox) = channel();
         let root = match source {
             PluginSource::Folder => Some(plugin_root(options)?),
@@ -104,7 +106,7 @@ impl Deployment {
             }),
             options: options.plugins.clone(),
             root,
-            exit: (options.on_change == OnChange::Exit).then_some(stopper),
+            exit: (options.on_change == OnChange::Exit).then_some(leave),
         };
         if let PluginSource::Linked(plugins) = source {
             work.take_linked(plugins)?;
@@ -154,7 +156,7 @@ struct Work {
     options: PluginOptions,
     root: Option<PathBuf>,
     /// If a change of the files ends the process.
-    exit: Option<Stopper>,
+    exit: Option<Leave>,
 }
 
 impl Work {
@@ -163,9 +165,9 @@ impl Work {
             match order {
                 // Told also every few seconds, whatever happened.
                 Order::FilesChanged { unsettled } if !self.files_differ(&unsettled) => {}
-                Order::FilesChanged { unsettled } => match &self.exit {
+                Order::FilesChanged { unsettled } => match &mut self.exit {
                     None => self.follow_files(&unsettled),
-                    Some(stopper) => stopper.stop("the plugins changed"),
+                    Some(leave) => leave(),
                 },
                 Order::RegistryChanged => self.lay_out(),
                 Order::Reload { done } => {

@@ -17,3 +17,4 @@ mod sockets;
 mod starting;
 mod stopping;
 mod unit;
+mod workers;

@@ -21,6 +21,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("forker", &[]),
     ("http-front", &[]),
     ("server", &["forker", "http-front", "plugin-host"]),
+    ("backend-map", &[]),
+    // Reads what the publisher of that crate writes.
+    ("snapshot-resolver", &["plugin-sdk", "plugin-settings", "backend-map"]),
+    ("socket-resolver", &["plugin-sdk", "plugin-settings", "backend-map"]),
     ("server-e2e", &[]),
     ("fib-demo", &["http-front", "plugin-host"]),
     ("moody-cache", &["plugin-sdk"]),

@@ -1,3 +1,4 @@
 //! Tests of the whole.
 mod again;
+mod load;
 mod sockets;

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::socket::SocketError;
+use crate::socket::systemd::SystemdError;
 use crate::start::MarkerError;
 use crate::supervise::{Cause, Death};
 
@@ -27,6 +28,9 @@ pub enum Error {
     /// A socket could not be had.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// What systemd handed out cannot be used.
+    #[error(transparent)]
+    Systemd(#[from] SystemdError),
     /// More descriptors are needed than the process may have.
     #[error(
         "{workers} workers need about {needed} open files in the master, but only {limit} are allowed; \

@@ -11,7 +11,8 @@ use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_sig
 
 use crate::channel::{Channel, Received};
 use crate::message::{Hello, ToChild};
-use crate::program::{Program, executable};
+use crate::program::Program;
+use crate::socket::systemd;
 
 /// A variable of the environment and no argument, as those belong to the program. Its value is the master's process id and the
 /// number of a descriptor, which is the program itself. Standard input is the channel until it is put back.
@@ -35,7 +36,7 @@ pub(crate) fn start(
 ) -> io::Result<Child> {
     let descriptor = program.descriptor()?;
     let mut arguments = std::env::args_os();
-    let mut command = Command::new(executable(&descriptor));
+    let mut command = Command::new(program.executable(&descriptor));
     if let Some(called) = arguments.next() {
         command.arg0(called);
     }
@@ -43,6 +44,10 @@ pub(crate) fn start(
     prepare(&mut command);
     let parent = getpid();
     command.env(MARKER, format!("{}:{}", parent.as_raw_nonzero(), descriptor.as_raw_fd()));
+    // Workers get the sockets from their master, whether or not systemd had opened them.
+    for variable in systemd::VARIABLES {
+        command.env_remove(variable);
+    }
     command.stdin(Stdio::from(channel));
     let in_child = move || prepare_child(parent, bond, &descriptor);
     // SAFETY: between fork and exec it makes only system calls that are async-signal-safe, and allocates nothing: rustix's

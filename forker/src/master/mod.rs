@@ -53,7 +53,8 @@ impl Master {
         }
     }
 
-    /// One more address to listen on. Workers get their sockets in the order of these calls.
+    /// One more address to listen on. Workers get their sockets in the order of these calls. Where systemd has opened sockets for
+    /// this process (`LISTEN_FDS`), those are used instead, in the order of its unit.
     #[must_use]
     pub fn listen(mut self, address: Address) -> Self {
         self.addresses.push(address);

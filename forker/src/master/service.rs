@@ -24,12 +24,10 @@ use super::{Master, resources};
 use crate::channel::Channel;
 use crate::error::{Error, chain};
 use crate::program::Program;
-use crate::socket::{Sockets, Strategy};
+use crate::socket::{Sockets, systemd};
 use crate::supervise::{Ending, Event, Supervisor, WorkerId};
 
-/// A slot that is to go is watched so long at least: a connection that was being made when new ones were steered away needs a
-/// round trip to get into its queue.
-const LEAST_WATCH: Duration = Duration::from_millis(200);
+/// Between two looks at the queue of a slot that is to go.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 pub(super) struct Service<'a> {
@@ -87,22 +85,19 @@ impl<'a> Service<'a> {
         }
         resources::check_descriptors(&master)?;
         let signals = Signals::register().map_err(Error::Signals)?;
-        let (program, found) = Program::of_this_process().map_err(Error::Program)?;
-        let (program_path, rows) = inherited.map_or((found, None), |(path, rows)| (path, Some(rows)));
+        let program = Program::of_this_process().map_err(Error::Program)?;
+        let (program_path, rows) = match inherited {
+            Some((path, rows)) => (path, Some(rows)),
+            None => (program.path().to_owned(), None),
+        };
         let takes_over = rows.is_some();
         let (options, strategy) = (&master.socket_options, master.strategy);
-        // The former master still has all sockets of its slots open, so that none can be closed yet.
-        let inherited_slots = rows.as_ref().map_or(0, Vec::len);
-        let slots = if strategy == Strategy::ReusePort {
-            master.workers.max(inherited_slots)
-        } else {
-            master.workers
-        };
         let sockets = match rows {
-            Some(rows) => Sockets::adopt(rows, options, strategy, slots)?,
-            None if master.addresses.is_empty() => return Err(Error::NoAddress),
-            None => Sockets::open(&master.addresses, options, strategy, slots)?,
+            Some(rows) => Sockets::adopt(rows, options, strategy, master.workers)?,
+            None => first_sockets(&master)?,
         };
+        // The former master still has the sockets of all its slots open, so that none can be closed yet.
+        let slots = sockets.slots();
         let status = match &master.status {
             Some(path) => Some(
                 StatusSocket::open(path, takes_over)
@@ -252,10 +247,9 @@ impl<'a> Service<'a> {
         let leaving: Vec<_> = self.supervisor.draining_slots().collect();
         self.watched_slots.retain(|slot, _| leaving.contains(slot));
         let deadline = self.master.policy.graceful_deadline;
-        let least = if self.master.strategy == Strategy::ReusePort { LEAST_WATCH } else { Duration::ZERO };
         for slot in leaving {
             let watched = self.watched_slots.entry(slot).or_insert_with(Instant::now).elapsed();
-            if watched >= deadline || (watched >= least && self.sockets.is_drained(slot)) {
+            if watched >= deadline || self.sockets.is_drained(slot) {
                 self.events.push_back(Event::Drained { slot });
             }
         }
@@ -283,4 +277,17 @@ impl<'a> Service<'a> {
             }
         }
     }
+}
+
+/// systemd's, or else those that the program wants.
+fn first_sockets(master: &Master) -> Result<Sockets, Error> {
+    let (options, strategy) = (&master.socket_options, master.strategy);
+    let given: Vec<_> = systemd::take()?.into_iter().map(|named| named.socket).collect();
+    if !given.is_empty() {
+        return Ok(Sockets::adopt(vec![given], options, strategy, master.workers)?);
+    }
+    if master.addresses.is_empty() {
+        return Err(Error::NoAddress);
+    }
+    Ok(Sockets::open(&master.addresses, options, strategy, master.workers)?)
 }

@@ -133,6 +133,9 @@ impl Supervisor {
     /// What follows from this. Events that are late, of processes that are gone, change nothing.
     pub(crate) fn handle(&mut self, now: Moment, event: Event) -> Vec<Action> {
         self.now = self.now.max(now);
+        if self.phase == Phase::Ended {
+            return Vec::new();
+        }
         match event {
             Event::NotStarted { id, why } => self.gone(id, |_| Cause::NotStarted(why)),
             Event::Ready { id } => self.ready(id),

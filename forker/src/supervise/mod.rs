@@ -12,3 +12,8 @@ pub(crate) use machine::{Seen, Supervisor};
 pub use policy::Policy;
 pub(crate) use words::{Action, Ending, Event, Note, Stage, WorkerId};
 pub use words::{Cause, Death};
+
+#[cfg(test)]
+mod any_order;
+#[cfg(test)]
+mod tests;

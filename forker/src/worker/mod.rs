@@ -4,8 +4,10 @@ mod control;
 mod pulse;
 mod stopping;
 
+use std::any::Any;
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::exit;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +27,7 @@ pub use stopping::{Stopping, wait_for};
 ///
 /// Its life: take the [sockets](Worker::take_sockets), make everything that serving needs, say [`ready`](Worker::ready), serve
 /// until [`stopping`](Worker::stopping), finish what has begun, return. An error that is returned, before or after, is told to the master,
-/// which says it in its log.
+/// which says it in its log; so is a panic.
 ///
 /// A thread of its own talks to the master. These signals do not end a worker, as they are meant for the master when a terminal sends
 /// them to both: SIGINT, SIGHUP, SIGUSR2, SIGTTIN, SIGTTOU. SIGTERM stops it gracefully, and another takes its place; SIGUSR1 reopens its logs.
@@ -50,6 +52,11 @@ impl Worker {
             cores.set(core);
             // A core that was taken away meanwhile is no reason not to serve.
             let _ = rustix::thread::sched_setaffinity(None, &cores);
+        }
+        for socket in &sockets {
+            // Those from systemd may block, and all are promised not to.
+            let set = rustix::io::ioctl_fionbio(socket, true);
+            set.map_err(|source| MarkerError::Handed(source.into()))?;
         }
         let sockets = sockets.into_iter().map(Socket::from_fd).collect::<Result<_, _>>();
         let sockets = sockets.map_err(|error| MarkerError::Handed(std::io::Error::other(error)))?;
@@ -110,24 +117,34 @@ impl Worker {
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let control = Arc::clone(&self.control);
-        let result = serve(self);
+        let result = catch_unwind(AssertUnwindSafe(|| serve(self)));
         control.say_alive();
-        match result {
-            Ok(()) => exit(0),
-            Err(error) => {
-                let why = chain(&*error.into());
-                let told = control.channel.send(&ToMaster::Failed { why: fit(why.clone()) });
-                if told.is_err() {
-                    eprintln!("worker: {why}");
-                }
-                exit(FAILED)
-            }
+        let (why, code) = match result {
+            Ok(Ok(())) => exit(0),
+            Ok(Err(error)) => (chain(&*error.into()), FAILED),
+            // The panic hook has said more on standard error.
+            Err(panic) => (format!("panic: {}", text_of(&*panic)), PANICKED),
+        };
+        let told = control.channel.send(&ToMaster::Failed { why: fit(why.clone()) });
+        if told.is_err() {
+            eprintln!("worker: {why}");
         }
+        exit(code)
     }
 }
 
 /// As `ExitCode::FAILURE`.
 const FAILED: i32 = 1;
+/// As the standard library ends a program whose main thread panics.
+const PANICKED: i32 = 101;
+
+fn text_of(panic: &(dyn Any + Send)) -> &str {
+    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => text,
+        (None, Some(text)) => text,
+        (None, None) => "of a kind without a text",
+    }
+}
 
 /// The kernel names a process after the file that was executed, which is a number here.
 pub(crate) fn name_this_thread(command: &str) {

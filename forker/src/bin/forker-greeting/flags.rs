@@ -12,7 +12,8 @@ use forker::{Master, Policy};
 #[derive(Debug, Parser)]
 #[command(version)]
 pub(crate) struct Flags {
-    /// Where to listen: IP:PORT, [IPv6]:PORT, unix:/PATH or udp://IP:PORT; may be given several times
+    /// Where to listen: IP:PORT, [IPv6]:PORT, unix:/PATH or udp://IP:PORT; may be given
+    /// several times. Sockets that systemd has opened (LISTEN_FDS) are used instead
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: Vec<Address>,
 
@@ -47,6 +48,10 @@ pub(crate) struct Flags {
     /// TCP Fast Open: connections that may wait with data in their first packet
     #[arg(long, value_name = "N")]
     fast_open: Option<u32>,
+
+    /// The mode of a unix socket's file, in octal
+    #[arg(long, value_name = "MODE", value_parser = octal)]
+    unix_mode: Option<u32>,
 
     /// Seconds until a worker has to be ready
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
@@ -94,6 +99,7 @@ impl Flags {
         options.v6_only = self.v6_only;
         options.defer_accept = self.defer_accept;
         options.fast_open = self.fast_open;
+        options.unix_mode = self.unix_mode;
         let mut policy = Policy::default();
         policy.ready_timeout = self.ready_timeout.unwrap_or(policy.ready_timeout);
         policy.graceful_deadline = self.graceful_deadline.unwrap_or(policy.graceful_deadline);
@@ -121,6 +127,10 @@ impl Flags {
         }
         master
     }
+}
+
+fn octal(text: &str) -> Result<u32, String> {
+    u32::from_str_radix(text, 8).map_err(|_| "it takes a mode such as 660".to_owned())
 }
 
 /// Seconds, with fractions.

@@ -14,14 +14,13 @@ mod router;
 mod stats;
 mod workers;
 
-use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use http_front::admin::Admin;
-use http_front::{Reason, ServerStats, Settings, Stop, log};
+use http_front::{Listeners, Reason, ServerStats, Settings, Stop, log};
 pub use plugin_host::StaticPlugin;
 
 use crate::admin::View;
@@ -74,7 +73,7 @@ fn serve(options: &Options, source: PluginSource) -> anyhow::Result<Option<Reaso
     log::start(options.log_level);
     let (stopper, stop) = http_front::listen_for_signals().context("cannot listen for signals")?;
     let place = Place {
-        bind: Box::new(|| Ok(http_front::bind(options.address, options.threads)?)),
+        bind: Box::new(|| Ok(http_front::bind(options.address, options.threads)?.into())),
         front: &options.front,
         stats: Arc::new(ServerStats::new()),
         stop: stop.clone(),
@@ -90,8 +89,8 @@ fn serve(options: &Options, source: PluginSource) -> anyhow::Result<Option<Reaso
 
 /// What differs between the only process and one of several.
 struct Place<'a> {
-    /// Gives the sockets, one for each thread. Only called when the plugins are there: before, nobody should wait to be served.
-    bind: Box<dyn FnOnce() -> anyhow::Result<Vec<TcpListener>> + 'a>,
+    /// Gives the sockets. Only called when the plugins are there: before, nobody should wait to be served.
+    bind: Box<dyn FnOnce() -> anyhow::Result<Listeners> + 'a>,
     front: &'a Settings,
     stats: Arc<ServerStats>,
     stop: Stop,
@@ -106,17 +105,12 @@ struct Place<'a> {
 fn serve_at(place: Place<'_>, options: &Options, source: PluginSource) -> anyhow::Result<()> {
     let Place { bind, front, stats, stop, leave, start_admin, ready } = place;
     let plugins = Deployment::start(options, source, leave)?;
-    let sockets = bind()?;
-    let port = match sockets.first() {
-        Some(socket) => {
-            socket.local_addr().context("cannot read the address of the listening socket")?.port()
-        }
-        None => options.address.port(),
-    };
+    let listeners = bind()?;
+    let port = listeners.addresses()?.first().unwrap_or(&options.address).port();
     let admin = start_admin(port, View::new(plugins.control(), Arc::clone(&stats), stop.clone()))?;
     ready();
     let application = Plugins::new(Chain::new(plugins.table()));
-    http_front::serve(application, sockets, front, stats, stop)?;
+    http_front::serve(application, listeners, front, stats, stop)?;
     drop(admin);
     plugins.end(PLUGINS_END);
     Ok(())

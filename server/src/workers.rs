@@ -1,7 +1,6 @@
 //! Several processes behind one address: a master that watches over them, and workers, each of which is a whole server.
 
 use std::ffi::OsString;
-use std::net::TcpListener;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +12,7 @@ use anyhow::{Context, bail};
 use forker::socket::Address;
 use forker::{Master, Policy, Pulse, Worker};
 use http_front::admin::{Admin, AdminAddress, RuntimeFolders};
-use http_front::{Heartbeat, ServerStats, log};
+use http_front::{Heartbeat, Listeners, ServerStats, log};
 use rustix::process::{Signal, getppid, kill_process};
 
 use crate::admin::{PROGRAM, View};
@@ -90,7 +89,7 @@ fn work(mut worker: Worker, options: &Options, source: PluginSource) -> anyhow::
     let mut front = options.front.clone();
     front.heartbeat = Some(heartbeat(worker.pulse(), worker.heartbeat_interval(), Arc::clone(&stats)));
     let place = Place {
-        bind: Box::new(move || listeners(&socket, options.threads)),
+        bind: Box::new(move || Ok(Listeners::share(vec![socket], options.threads)?)),
         front: &front,
         stats,
         stop,
@@ -99,12 +98,6 @@ fn work(mut worker: Worker, options: &Options, source: PluginSource) -> anyhow::
         ready: Box::new(|| worker.ready()),
     };
     serve_at(place, options, source)
-}
-
-/// The same socket for each thread.
-fn listeners(socket: &TcpListener, threads: usize) -> anyhow::Result<Vec<TcpListener>> {
-    let clones = (0..threads).map(|_| socket.try_clone());
-    clones.collect::<Result<_, _>>().context("cannot share the listening socket among the threads")
 }
 
 /// In place of the worker before, which may still be there. Without a given address it is not worth more than a warning, as in a server

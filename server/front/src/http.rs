@@ -2,6 +2,7 @@
 
 mod descriptors;
 mod heartbeat;
+mod listeners;
 mod sockets;
 mod workers;
 
@@ -14,5 +15,6 @@ mod caller;
 mod screen;
 mod service;
 
+pub use listeners::Listeners;
 pub use sockets::bind;
 pub use workers::serve;

@@ -1,6 +1,4 @@
-//! The HTTP side of a program: connections, limits, logs, numbers and the admin listener, for whatever answers the requests.
-//!
-//! [`serve`] serves an [`Application`] at the listeners that [`bind`] gives, until it is told to [`Stop`].
+#![doc = include_str!("../README.md")]
 
 mod application;
 mod client_address;
@@ -18,7 +16,8 @@ pub mod value;
 pub use application::{Application, IntoResponse, Reply, Request, Response, WholeRequest};
 pub use client_address::{ForwardedField, TrustedProxies};
 pub use error::{FrontError, SocketError};
-pub use http::{bind, serve};
+pub use http::{Listeners, bind, serve};
+pub use hyper::StatusCode;
 pub use settings::{ClientGone, Heartbeat, Settings};
 pub use shutdown::{Reason, Stop, Stopper, listen_for_signals, stopper};
 pub use stats::{ServerState, ServerStats};

@@ -1,9 +1,9 @@
-//! The worker threads: each accepts from a socket of its own and serves what it accepted.
+//! The worker threads: each accepts from its sockets and serves what it accepted.
 
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
@@ -18,6 +18,7 @@ use super::access_log::AccessLog;
 use super::connection::{self, Terms};
 use super::descriptors;
 use super::heartbeat::Rounds;
+use super::listeners::{Accepting, Listeners, OfWorker};
 use super::progress::TimeLimits;
 use super::service::Service;
 use crate::application::Application;
@@ -26,7 +27,7 @@ use crate::settings::Settings;
 use crate::shutdown::Stop;
 use crate::stats::ServerStats;
 
-/// Serves until `stop`, then lets open requests finish within the deadline. One worker for each socket.
+/// Serves at these listeners until `stop`, then lets open requests finish within the deadline.
 ///
 /// Every worker has its own runtime, and a connection stays with the worker that accepted it: no request ever
 /// crosses threads.
@@ -35,21 +36,22 @@ use crate::stats::ServerStats;
 /// If it cannot begin, or if a worker panics; the others serve on until `stop` then.
 pub fn serve<A: Application>(
     application: A,
-    sockets: Vec<TcpListener>,
+    listeners: impl Into<Listeners>,
     settings: &Settings,
     stats: Arc<ServerStats>,
     stop: Stop,
 ) -> Result<(), FrontError> {
-    let first = sockets.first().ok_or(FrontError::NoListener)?;
-    let address = first.local_addr().map_err(FrontError::Listener)?;
-    descriptors::provide(settings.max_connections, sockets.len());
+    let listeners = listeners.into();
+    let addresses = listeners.addresses()?;
+    let of_workers = listeners.into_workers()?;
+    descriptors::provide(settings.max_connections, of_workers.len());
     let service = Service::new(application, stats, settings);
     let slots = Arc::new(Semaphore::new(settings.max_connections));
-    let rounds = settings.heartbeat.clone().map(|heartbeat| Rounds::of(heartbeat, sockets.len()));
+    let rounds = settings.heartbeat.clone().map(|heartbeat| Rounds::of(heartbeat, of_workers.len()));
     let mut workers = Vec::new();
-    for (number, socket) in sockets.into_iter().enumerate() {
+    for (number, listeners) in of_workers.into_iter().enumerate() {
         let worker = Worker {
-            socket,
+            listeners,
             service: service.clone(),
             slots: Arc::clone(&slots),
             stop: stop.clone(),
@@ -76,7 +78,9 @@ pub fn serve<A: Application>(
             .map_err(FrontError::Thread)?;
         workers.push(thread);
     }
-    tracing::info!(%address, threads = workers.len(), "listening");
+    for address in addresses {
+        tracing::info!(%address, threads = workers.len(), "listening");
+    }
 
     let mut cut_off = 0;
     for worker in workers {
@@ -91,7 +95,7 @@ pub fn serve<A: Application>(
 }
 
 struct Worker<A> {
-    socket: TcpListener,
+    listeners: OfWorker,
     service: Service<A>,
     /// One permit for each connection that may still be accepted, by any worker.
     slots: Arc<Semaphore>,
@@ -129,11 +133,13 @@ impl<A: Application> Worker<A> {
         let (last, mut all_closed) = mpsc::channel(1);
         let gate = Gate { terms, open: Rc::clone(&open), last };
 
-        let listener = self.socket.try_clone().and_then(tokio::net::TcpListener::from_std)?;
+        let mut accepting = Accepting::begin(&self.listeners)?;
         loop {
             let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
+                // Once told it takes no more of what others could have.
+                biased;
                 () = self.stop.told() => break,
+                accepted = accepting.accept() => accepted,
             };
             let (stream, peer) = match accepted {
                 Ok(accepted) => accepted,
@@ -150,17 +156,23 @@ impl<A: Application> Worker<A> {
                 biased;
                 // Nobody closes the semaphore.
                 slot = Arc::clone(&self.slots).acquire_owned() => slot.map_err(io::Error::other)?,
-                () = self.stop.told() => break,
+                () = self.stop.told() => {
+                    // It has been taken out of the queue, where another process could have had it.
+                    gate.admit(stream, peer, None);
+                    break;
+                }
             };
-            gate.admit(stream, peer, slot);
+            gate.admit(stream, peer, Some(slot));
         }
-        // Closing the socket resets whoever is still in its queue: take them in first.
-        while let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
-            let Ok((stream, peer)) = self.socket.accept() else { break };
-            stream.set_nonblocking(true)?;
-            gate.admit(TcpStream::from_std(stream)?, peer, slot);
+        // Closing a socket that nobody else has resets whoever is still in its queue: take them in first.
+        for socket in self.listeners.sockets.iter().filter(|_| self.listeners.alone) {
+            while let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
+                let Ok((stream, peer)) = socket.accept() else { break };
+                stream.set_nonblocking(true)?;
+                gate.admit(TcpStream::from_std(stream)?, peer, Some(slot));
+            }
         }
-        drop((listener, self.socket, gate));
+        drop((accepting, self.listeners, gate));
         let in_time = timeout(self.shutdown_deadline, all_closed.recv()).await;
         if let Some(log) = access_log {
             log.flush();
@@ -181,7 +193,7 @@ impl<A: Application> Gate<A> {
         self.terms.service.stats()
     }
 
-    fn admit(&self, stream: TcpStream, peer: SocketAddr, slot: OwnedSemaphorePermit) {
+    fn admit(&self, stream: TcpStream, peer: SocketAddr, slot: Option<OwnedSemaphorePermit>) {
         // Answers are written whole; waiting to fill a segment only delays the last one.
         let _ = stream.set_nodelay(true);
         let open = Open::new(self, slot);
@@ -197,12 +209,12 @@ impl<A: Application> Gate<A> {
 struct Open<A> {
     terms: Rc<Terms<A>>,
     count: Rc<Cell<usize>>,
-    _slot: OwnedSemaphorePermit,
+    _slot: Option<OwnedSemaphorePermit>,
     _last: mpsc::Sender<Infallible>,
 }
 
 impl<A: Application> Open<A> {
-    fn new(gate: &Gate<A>, slot: OwnedSemaphorePermit) -> Self {
+    fn new(gate: &Gate<A>, slot: Option<OwnedSemaphorePermit>) -> Self {
         gate.stats().connection_accepted();
         gate.open.set(gate.open.get() + 1);
         Self {

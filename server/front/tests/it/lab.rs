@@ -8,7 +8,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use http_front::{
-    Application, FrontError, Reply, Request, Response, ServerStats, Settings, Stop, Stopper, WholeRequest,
+    Application, FrontError, Listeners, Reply, Request, Response, ServerStats, Settings, Stopper,
+    WholeRequest,
 };
 use hyper::StatusCode;
 use tokio::sync::watch;
@@ -81,24 +82,19 @@ pub(crate) struct Front {
 impl Front {
     pub(crate) fn start(settings: Settings) -> Self {
         let sockets = http_front::bind("127.0.0.1:0".parse().unwrap(), 2).unwrap();
-        let address = sockets[0].local_addr().unwrap();
-        Self::start_with(address, settings, move |application, settings, stats, stop| {
-            http_front::serve(application, sockets, settings, stats, stop)
-        })
+        Self::start_at(sockets.into(), settings)
     }
 
-    fn start_with(
-        address: SocketAddr,
-        settings: Settings,
-        serve: impl FnOnce(Waiting, &Settings, Arc<ServerStats>, Stop) -> Result<(), FrontError> + Send + 'static,
-    ) -> Self {
+    pub(crate) fn start_at(listeners: Listeners, settings: Settings) -> Self {
+        let address = listeners.addresses().unwrap()[0];
         let (release, released) = watch::channel(false);
         let counts = Arc::<Counts>::default();
         let application = Waiting { released, counts: Arc::clone(&counts) };
         let stats = Arc::new(ServerStats::new());
         let (stopper, stop) = http_front::stopper();
         let in_thread = Arc::clone(&stats);
-        let thread = std::thread::spawn(move || serve(application, &settings, in_thread, stop));
+        let thread =
+            std::thread::spawn(move || http_front::serve(application, listeners, &settings, in_thread, stop));
         Self { address, stats, release, counts, stopper, thread: Some(thread) }
     }
 
@@ -174,4 +170,26 @@ pub(crate) fn rest(client: &mut TcpStream) -> String {
 pub(crate) fn get(path: &str, last: bool) -> Vec<u8> {
     let connection = if last { "close" } else { "keep-alive" };
     format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: {connection}\r\n\r\n").into_bytes()
+}
+
+/// Answers nothing.
+pub(crate) struct Nothing;
+
+impl Application for Nothing {
+    type Answer = Response;
+    type Begun = std::convert::Infallible;
+
+    fn answer(&self, _: &Request<'_>) -> Reply<Response, Self::Begun> {
+        Reply::Here(self.refuse(StatusCode::NOT_FOUND))
+    }
+
+    async fn finish(&self, begun: Self::Begun, _: WholeRequest) -> Response {
+        match begun {}
+    }
+
+    fn refuse(&self, status: StatusCode) -> Response {
+        let mut response = Response::default();
+        *response.status_mut() = status;
+        response
+    }
 }

@@ -3,4 +3,5 @@
 mod admin;
 mod lab;
 mod leaving;
+mod listeners;
 mod serving;

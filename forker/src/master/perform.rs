@@ -7,6 +7,7 @@ use tracing::{info, warn};
 use super::hooks::Spawning;
 use super::predecessor::Predecessor;
 use super::service::Service;
+use super::status_socket::StatusSocket;
 use super::successor::Successor;
 use super::{log, resources};
 use crate::message::{ToChild, WorkerHello};
@@ -92,8 +93,20 @@ impl Service<'_> {
             "serving"
         );
         self.notify.ready();
+        if self.status.is_none() {
+            self.take_status_socket();
+        }
         if let Some(channel) = &self.predecessor {
             Predecessor::ready(channel);
+        }
+    }
+
+    /// From the former master, which lives and has seen that the path can be used.
+    fn take_status_socket(&mut self) {
+        let Some(path) = &self.master.status else { return };
+        match StatusSocket::open(path, true) {
+            Ok(socket) => self.status = Some(socket),
+            Err(error) => warn!(%error, path = %path.display(), "cannot take over the status socket"),
         }
     }
 

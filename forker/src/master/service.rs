@@ -49,7 +49,7 @@ pub(super) struct Service<'a> {
     pub(super) events: VecDeque<Event>,
     pub(super) ending: Option<Ending>,
     pub(super) could_not_steer: bool,
-    status: Option<StatusSocket>,
+    pub(super) status: Option<StatusSocket>,
     signals: Signals,
     watched_slots: BTreeMap<usize, Instant>,
 }
@@ -98,12 +98,13 @@ impl<'a> Service<'a> {
         };
         // The former master still has the sockets of all its slots open, so that none can be closed yet.
         let slots = sockets.slots();
+        // A new master leaves it to the former one until its own workers are ready.
         let status = match &master.status {
-            Some(path) => Some(
-                StatusSocket::open(path, takes_over)
+            Some(path) if !takes_over => Some(
+                StatusSocket::open(path, false)
                     .map_err(|source| Error::Status { path: path.clone(), source })?,
             ),
-            None => None,
+            _ => None,
         };
         let chance = RandomState::new().hash_one(std::process::id());
         let supervisor = Supervisor::new(master.policy.clone(), slots, chance);

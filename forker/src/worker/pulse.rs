@@ -9,7 +9,8 @@ use super::control::Control;
 ///
 /// The process itself shows by a thread of its own that it has not been stopped. Whether it *serves* only its loop can show, by
 /// [`beat`](Pulse::beat): from a task of the runtime that handles connections, a turn of an accept loop, a timer of an event loop, every
-/// [`heartbeat_interval`](super::Worker::heartbeat_interval). From the first beat on the master expects them, and replaces a
+/// [`heartbeat_interval`](super::Worker::heartbeat_interval). From the first beat on, which
+/// is best given before [`ready`](super::Worker::ready), the master expects them, and replaces a
 /// worker that has not beaten for its timeout. A worker that never beats is not asked to.
 #[derive(Debug, Clone)]
 pub struct Pulse(Arc<Control>);

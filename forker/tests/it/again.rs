@@ -22,6 +22,13 @@ pub(crate) fn run(name: &str, shell: &str, stdin: impl Into<Stdio>) -> Output {
         .unwrap()
 }
 
+/// The process for the test `name`, for one that outlives a call.
+pub(crate) fn command(name: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", name, "--nocapture"]).env(INNER, "1");
+    command
+}
+
 /// As [`run`], and the test has to succeed.
 pub(crate) fn succeed(name: &str, shell: &str, stdin: impl Into<Stdio>) {
     let output = run(name, shell, stdin);

@@ -1,4 +1,6 @@
 //! Tests of the whole.
 mod again;
+mod life;
 mod load;
+mod service;
 mod sockets;

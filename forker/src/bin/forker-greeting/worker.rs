@@ -36,6 +36,8 @@ pub(crate) fn serve(mut worker: Worker, fault_file: Option<&Path>) -> Result<()>
             accepting.push(accept_on(socket, &connections, worker.pulse())?);
         }
         spawn_local(beat(worker.pulse(), worker.heartbeat_interval()));
+        // So that beats are expected even if that task never runs.
+        worker.pulse().beat();
         worker.ready();
         match fault {
             Fault::ExitWhenReady => bail!("told to exit when ready"),

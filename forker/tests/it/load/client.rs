@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::service::Service;
+use crate::service::Service;
 
 /// How clients use connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

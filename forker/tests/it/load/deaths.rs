@@ -8,8 +8,9 @@ use forker::status::WorkerState;
 use rustix::process::Signal;
 
 use super::client::{How, Load, Manner};
-use super::service::{Service, is_running, kill};
-use super::{is_settled, some_more, until};
+use super::some_more;
+use crate::service::{Service, is_running, kill};
+use crate::service::{is_settled, until};
 
 const CLIENTS: usize = 4;
 

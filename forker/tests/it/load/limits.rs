@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use super::service::Service;
+use crate::service::Service;
 
 /// Runs it to its end.
 fn fail(flags: &[&str], shell: &str) -> String {

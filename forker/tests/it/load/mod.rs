@@ -4,32 +4,11 @@ mod client;
 mod deaths;
 mod limits;
 mod resizing;
-mod service;
-
-use std::time::{Duration, Instant};
 
 use client::{Load, Manner};
-use forker::status::{State, WorkerState};
 use rustix::process::Signal;
-use service::Service;
 
-/// With as many slots as `workers`, all of them serving, none on its way.
-fn is_settled(service: &Service, workers: usize) -> bool {
-    let status = service.status();
-    status.state == State::Running
-        && status.workers.len() == workers
-        && status.workers.iter().all(|worker| worker.state == WorkerState::Ready)
-}
-
-/// Waits for a condition.
-#[track_caller]
-fn until(service: &Service, what: &str, mut condition: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(60);
-    while !condition() {
-        assert!(Instant::now() < end, "{what}: not within a minute\n{}", service.log());
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
+use crate::service::{self, Service, is_settled, until};
 
 /// So many more requests are answered.
 #[track_caller]

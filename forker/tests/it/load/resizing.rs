@@ -3,8 +3,9 @@
 use rustix::process::Signal;
 
 use super::client::{Load, Manner};
-use super::service::Service;
-use super::{is_settled, some_more, until};
+use super::some_more;
+use crate::service::Service;
+use crate::service::{is_settled, until};
 
 fn come_and_go(strategy: &str) {
     let service = Service::start(&["--strategy", strategy, "--workers", "2"]);

@@ -1,4 +1,5 @@
-//! `forker-greeting`, started for a test.
+//! A program on forker, started for a test. Tests of the examples use this file, too, and not all of it.
+#![allow(dead_code)]
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -42,7 +43,7 @@ impl Service {
 
     /// What would start it.
     pub(crate) fn command(folder: &TempDir, flags: &[&str]) -> Command {
-        Self::command_by(folder, flags, &[env!("CARGO_BIN_EXE_forker-greeting")])
+        Self::command_by(folder, flags, &[crate::PROGRAM])
     }
 
     /// What would start it by these words, the last of which is its program.

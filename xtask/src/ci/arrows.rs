@@ -19,6 +19,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("plugin-testing", &["plugin-host"]),
     ("test-services", &[]),
     ("forker", &[]),
+    ("forker-examples", &["forker"]),
     ("http-front", &[]),
     ("server", &["forker", "http-front", "plugin-host"]),
     ("backend-map", &[]),

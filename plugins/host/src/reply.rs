@@ -28,10 +28,12 @@ struct Shared<T> {
 struct State<T> {
     value: Option<T>,
     waker: Option<Waker>,
+    /// Whether a thread waits in [`Reply::wait`]. Nearly always none does, and telling nobody is a system call all the same.
+    waited_for: bool,
 }
 
 pub(crate) fn channel<T>() -> (Promise<T>, Reply<T>) {
-    let state = Mutex::new(State { value: None, waker: None });
+    let state = Mutex::new(State { value: None, waker: None, waited_for: false });
     let shared = Arc::new(Shared { state, answered: Condvar::new() });
     (Promise { shared: Arc::clone(&shared) }, Reply { shared })
 }
@@ -39,12 +41,14 @@ pub(crate) fn channel<T>() -> (Promise<T>, Reply<T>) {
 impl<T> Promise<T> {
     /// Answers. The other end may be gone; nobody is told then.
     pub(crate) fn keep(self, value: T) {
-        let waker = {
+        let (waker, waited_for) = {
             let mut state = self.shared.lock();
             state.value = Some(value);
-            state.waker.take()
+            (state.waker.take(), state.waited_for)
         };
-        self.shared.answered.notify_all();
+        if waited_for {
+            self.shared.answered.notify_all();
+        }
         // Outside the lock: a waker may run the task at once.
         if let Some(waker) = waker {
             waker.wake();
@@ -75,6 +79,7 @@ impl<T> Reply<T> {
             if left.is_zero() {
                 return None;
             }
+            state.waited_for = true;
             state = self.shared.answered.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }

@@ -1,6 +1,5 @@
 //! From requests to the engine and back.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,8 +8,9 @@ use hyper::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use hyper::{Method, StatusCode};
 use tracing::Level;
 
-use crate::engine::{self, Engine, Refusal};
+use crate::engine::{self, Engine, Later, Refusal};
 use crate::fibonacci::Index;
+use crate::mailbox::by_mail;
 use crate::stats::Open;
 
 /// Answers `GET /fib/{n}`.
@@ -35,11 +35,14 @@ pub(crate) enum Answer {
 
 /// A request whose number is waited for. Dropping it gives the place among those who wait up.
 pub(crate) struct Begun {
-    answer: Pin<Box<dyn Future<Output = Result<u64, Refusal>> + Send>>,
+    answer: Later,
     n: Index,
     begin: Option<Instant>,
-    waiting: Arc<Open>,
+    _place: Place,
 }
+
+/// A place among those who wait.
+struct Place(Arc<Open>);
 
 impl Fib {
     pub(crate) fn new(engine: Arc<Engine>, waiting: Arc<Open>) -> Self {
@@ -64,14 +67,16 @@ impl Application for Fib {
             }
             engine::Answer::Later(answer) => {
                 self.waiting.begin();
-                Reply::Begun(Begun { answer, n, begin, waiting: Arc::clone(&self.waiting) })
+                let place = Place(Arc::clone(&self.waiting));
+                Reply::Begun(Begun { answer, n, begin, _place: place })
             }
         }
     }
 
-    async fn finish(&self, mut begun: Begun, _request: WholeRequest) -> Answer {
-        let answer = begun.answer.as_mut().await;
-        log(begun.n, begun.begin, &answer);
+    async fn finish(&self, begun: Begun, _request: WholeRequest) -> Answer {
+        let Begun { answer, n, begin, _place } = begun;
+        let answer = by_mail(answer.number()).await;
+        log(n, begin, &answer);
         answer.into()
     }
 
@@ -80,9 +85,9 @@ impl Application for Fib {
     }
 }
 
-impl Drop for Begun {
+impl Drop for Place {
     fn drop(&mut self) {
-        self.waiting.end();
+        self.0.end();
     }
 }
 

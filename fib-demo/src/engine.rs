@@ -1,18 +1,16 @@
 //! A number for each request: from the cache, else computed.
 
 use std::fmt;
-use std::future::Future;
 use std::io;
 use std::num::NonZeroUsize;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::cache::{Cache, Found, LookUp};
+use crate::cache::{Cache, Found, LookUp, Pending};
 use crate::fibonacci::{Index, fibonacci};
-use crate::flight::{Failed, Flights, Joined, Moment};
+use crate::flight::{Failed, Flights, Joined, Moment, Waiter};
 use crate::stats::{CacheState, ComputeState, ComputeStats};
 
 /// Gives numbers, from any thread. What it has started ends with the last share in it.
@@ -24,12 +22,28 @@ pub struct Engine {
     compute_timeout: Duration,
 }
 
-/// An answer, here already or to be waited for inside a runtime of tokio with time. Who drops it does not want it any more.
+/// An answer, here already or to be waited for.
+#[derive(Debug)]
 pub enum Answer {
     /// It is here.
     Here(Result<u64, Refusal>),
     /// It is on its way.
-    Later(Pin<Box<dyn Future<Output = Result<u64, Refusal>> + Send>>),
+    Later(Later),
+}
+
+/// An answer that is on its way. Who drops it does not want it any more.
+pub struct Later {
+    flights: Arc<Flights>,
+    n: Index,
+    patience: Duration,
+    stage: Stage,
+}
+
+enum Stage {
+    /// The cache is asked, since then.
+    Cache(Pending, Moment),
+    /// It is computed.
+    Compute(Waiter),
 }
 
 /// Why there is no number.
@@ -70,27 +84,16 @@ impl Engine {
     /// Answers at once if the cache does.
     pub fn answer(&self, n: Index) -> Answer {
         let since = self.flights.now();
-        match self.cache.look_up(n) {
-            LookUp::Here(Found::Hit(value)) => Answer::Here(Ok(value)),
+        let stage = match self.cache.look_up(n) {
+            LookUp::Here(Found::Hit(value)) => return Answer::Here(Ok(value)),
             LookUp::Here(Found::Nothing) => match self.flights.join(n, since) {
-                Joined::Landed(value) => Answer::Here(Ok(value)),
-                Joined::Waiting(waiter) => {
-                    let patience = self.compute_timeout;
-                    Answer::Later(Box::pin(async move {
-                        read(n, patience, timeout(patience, waiter.landing()).await.ok())
-                    }))
-                }
+                Joined::Landed(value) => return Answer::Here(Ok(value)),
+                Joined::Waiting(waiter) => Stage::Compute(waiter),
             },
-            LookUp::Later(pending) => {
-                let (flights, patience) = (Arc::clone(&self.flights), self.compute_timeout);
-                Answer::Later(Box::pin(async move {
-                    match pending.found().await {
-                        Found::Hit(value) => Ok(value),
-                        Found::Nothing => compute(&flights, n, since, patience).await,
-                    }
-                }))
-            }
-        }
+            LookUp::Later(pending) => Stage::Cache(pending, since),
+        };
+        let flights = Arc::clone(&self.flights);
+        Answer::Later(Later { flights, n, patience: self.compute_timeout, stage })
     }
 
     /// The cache.
@@ -119,30 +122,32 @@ impl Engine {
     }
 }
 
-async fn compute(
-    flights: &Arc<Flights>,
-    n: Index,
-    since: Moment,
-    patience: Duration,
-) -> Result<u64, Refusal> {
-    match flights.join(n, since) {
-        Joined::Landed(value) => Ok(value),
-        Joined::Waiting(waiter) => read(n, patience, timeout(patience, waiter.landing()).await.ok()),
-    }
-}
-
-fn read(n: Index, patience: Duration, outcome: Option<Result<u64, Failed>>) -> Result<u64, Refusal> {
-    match outcome {
-        Some(outcome) => outcome.map_err(|Failed| Refusal::Failed { n }),
-        None => Err(Refusal::TimedOut { n, patience }),
-    }
-}
-
-impl fmt::Debug for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Here(answer) => f.debug_tuple("Here").field(answer).finish(),
-            Self::Later(_) => f.write_str("Later"),
+impl Later {
+    /// Waits for it, inside a runtime of tokio with time.
+    ///
+    /// # Errors
+    /// [`Refusal`]
+    pub async fn number(self) -> Result<u64, Refusal> {
+        let Self { flights, n, patience, stage } = self;
+        let waiter = match stage {
+            Stage::Compute(waiter) => waiter,
+            Stage::Cache(pending, since) => match pending.found().await {
+                Found::Hit(value) => return Ok(value),
+                Found::Nothing => match flights.join(n, since) {
+                    Joined::Landed(value) => return Ok(value),
+                    Joined::Waiting(waiter) => waiter,
+                },
+            },
+        };
+        match timeout(patience, waiter.landing()).await {
+            Ok(outcome) => outcome.map_err(|Failed| Refusal::Failed { n }),
+            Err(_) => Err(Refusal::TimedOut { n, patience }),
         }
+    }
+}
+
+impl fmt::Debug for Later {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Later").field("n", &self.n).finish_non_exhaustive()
     }
 }

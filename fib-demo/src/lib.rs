@@ -10,6 +10,7 @@ mod compute;
 mod engine;
 mod fibonacci;
 mod flight;
+mod mailbox;
 mod options;
 mod stats;
 
@@ -23,7 +24,7 @@ use http_front::{ServerStats, log};
 
 pub use cache::{Cache, CacheError, CachePlugin, Loaded, Terms, load};
 pub use compute::cores;
-pub use engine::{Answer, Engine, Refusal};
+pub use engine::{Answer, Engine, Later, Refusal};
 pub use fibonacci::{Index, NotAnIndex};
 pub use stats::{CacheState, ComputeState};
 

@@ -44,7 +44,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 fn ask(engine: &Engine, number: u8) -> Result<u64, Refusal> {
     match engine.answer(n(number)) {
         Answer::Here(answer) => answer,
-        Answer::Later(answer) => block_on(answer),
+        Answer::Later(answer) => block_on(answer.number()),
     }
 }
 
@@ -152,7 +152,7 @@ fn a_hundred_at_once_share_one_computation_whatever_the_cache() {
                         for answer in answers {
                             let answer = match answer {
                                 Answer::Here(answer) => answer,
-                                Answer::Later(answer) => block_on(answer),
+                                Answer::Later(answer) => block_on(answer.number()),
                             };
                             assert_eq!(answer, Ok(2_178_309));
                         }
@@ -169,13 +169,13 @@ fn a_hundred_at_once_share_one_computation_whatever_the_cache() {
 fn each_request_has_a_deadline_of_its_own_and_the_last_ends_the_computation() {
     let engine = engine_with(Cache::none(), Duration::from_millis(300));
     let Answer::Later(first) = engine.answer(n(93)) else { panic!("at once") };
-    let mut first = std::pin::pin!(first);
+    let mut first = std::pin::pin!(first.number());
     let begun = Instant::now();
     let outcome = block_on(async {
         let half = Duration::from_millis(150);
         assert!(tokio::time::timeout(half, first.as_mut()).await.is_err());
         let Answer::Later(second) = engine.answer(n(93)) else { panic!("at once") };
-        let second = tokio::spawn(second);
+        let second = tokio::spawn(second.number());
         assert_eq!(
             first.as_mut().await.unwrap_err().to_string().split(';').next(),
             Some("fib(93) was not computed within 300ms")

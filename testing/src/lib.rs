@@ -15,7 +15,7 @@ mod service;
 
 pub use redis::{Redis, RedisReply};
 pub use relay::Relay;
-pub use service::{Missing, Service};
+pub use service::{Missing, Service, ask_xtask, run_to_end};
 
 use std::time::{Duration, Instant};
 

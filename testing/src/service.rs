@@ -3,7 +3,7 @@
 use std::env;
 use std::fs::{self, File};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 #[cfg(feature = "docker")]
@@ -148,6 +148,52 @@ pub(crate) fn run(image: &str, folder: &Path, mounted: &str, argv: &[String]) ->
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?} ended with {}:\n{stderr}", output.status);
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Runs `argv` in the image called `image` to its end; it sees `folder` as `mounted` and may write there.
+///
+/// # Errors
+/// [`Missing`] if this machine cannot run it, as one without user namespaces.
+///
+/// # Panics
+/// If it cannot be run where services have to.
+pub fn run_to_end(image: &str, folder: &Path, mounted: &str, argv: &[String]) -> Result<Output, Missing> {
+    let mut command = exec(image, folder, mounted, argv);
+    // Held open until it has ended.
+    let (_end, stdin) = std::io::pipe().map(|(reader, writer)| (writer, reader)).expect("a pipe");
+    let output =
+        command.stdin(stdin).output().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+    let is_missing =
+        output.stdout.is_empty() && output.status.code().is_some_and(|code| LACKING.contains(&code));
+    if is_missing && String::from_utf8_lossy(&output.stderr).starts_with("error: ") {
+        return Err(missing(&command, &output));
+    }
+    Ok(output)
+}
+
+/// Runs `cargo xtask` with `argv`, and gives what it printed.
+///
+/// # Errors
+/// [`Missing`] if this machine lacks what it needs.
+///
+/// # Panics
+/// If it fails for another reason, or where services have to run.
+pub fn ask_xtask(argv: &[&str]) -> Result<String, Missing> {
+    let mut command = xtask();
+    command.args(argv);
+    let output = command.output().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+    match output.status.code() {
+        Some(0) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        Some(code) if LACKING.contains(&code) => Err(missing(&command, &output)),
+        _ => panic!("{command:?} ended with {}:\n{}", output.status, String::from_utf8_lossy(&output.stderr)),
+    }
+}
+
+fn missing(command: &Command, output: &Output) -> Missing {
+    let words = String::from_utf8_lossy(&output.stderr);
+    let words = words.trim();
+    assert!(env::var_os(REQUIRED).is_none(), "{command:?} cannot run here:\n{words}");
+    Missing(words.to_owned())
 }
 
 fn exec(image: &str, folder: &Path, mounted: &str, argv: &[String]) -> Command {

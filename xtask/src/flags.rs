@@ -64,6 +64,8 @@ pub(crate) enum Verb {
     Matrix(MatrixFlags),
     /// Builds all programs, plugins and fixtures into `dist/TARGET/`.
     Build(BuildFlags),
+    /// Builds the nginx module for every nginx into `dist/TARGET/nginx-VERSION/`.
+    Nginx(NginxFlags),
     /// Makes, locks, verifies and exports the pinned images.
     #[command(subcommand)]
     Images(ImagesVerb),
@@ -154,6 +156,16 @@ pub(crate) struct BuildFlags {
     /// Only this target; may be repeated.
     #[arg(long = "target", value_name = "TRIPLE")]
     pub(crate) targets: Vec<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct NginxFlags {
+    /// Only for this nginx.
+    #[arg(long, value_name = "VERSION", value_parser = clap::builder::PossibleValuesParser::new(crate::build::nginx::VERSIONS))]
+    pub(crate) nginx: Option<String>,
+    /// Only for this architecture.
+    #[arg(long, value_enum)]
+    pub(crate) arch: Option<Arch>,
 }
 
 #[derive(Args)]

@@ -12,10 +12,6 @@ use crate::lab::Arch;
 use crate::paths;
 use crate::progress::Progress;
 
-/// The image that holds the static emulator, and where it lies in there.
-const EMULATOR_IMAGE: &str = "emulator";
-const EMULATOR: &str = "usr/bin/qemu-aarch64-static";
-
 /// The surroundings of one run of xtask.
 pub(crate) struct Ground {
     /// The root of the repository.
@@ -62,7 +58,7 @@ impl Ground {
 
     /// The pinned static qemu-aarch64, fetched if the cache does not have it.
     pub(crate) fn emulator(&self) -> Result<PathBuf> {
-        Ok(self.image(EMULATOR_IMAGE)?.rootfs.join(EMULATOR))
+        images::emulator(&self.images)
     }
 
     /// The image called `name`, fetched and assembled if the cache does not have it.

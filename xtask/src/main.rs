@@ -52,6 +52,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     match &cli.verb {
         Verb::Matrix(flags) => matrix::run(&flags.into(), &ground),
         Verb::Build(flags) => build::run(&flags.targets, &ground),
+        Verb::Nginx(flags) => build::nginx::run(flags, &ground),
         Verb::Images(verb) => images::run(&ground.images, verb),
         Verb::Test => ci::test(&ground),
         Verb::Ci { steps } => ci::run(steps, &ground),

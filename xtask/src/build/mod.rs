@@ -3,6 +3,7 @@
 mod compile_c;
 mod compile_rust;
 mod manifest;
+pub(crate) mod nginx;
 mod room;
 mod sources;
 mod vendor;
@@ -336,14 +337,12 @@ pub(crate) fn run_cargo(workshop: &Workshop<'_>, argv: &[&str], env: &[(&str, &s
 ///
 /// Each toolchain has a folder of its own, because cargo does not notice when the standard library below it changes.
 fn build_folder(workshop: &Workshop<'_>) -> PathBuf {
-    let digest = workshop.toolchain.digest.trim_start_matches("sha256:");
-    workshop
-        .ground
-        .repository
-        .join("target")
-        .join("lab")
-        .join("build")
-        .join(digest.get(..12).unwrap_or(digest))
+    build_folder_of(workshop.ground, workshop.toolchain)
+}
+
+fn build_folder_of(ground: &Ground, toolchain: &Image) -> PathBuf {
+    let digest = toolchain.digest.trim_start_matches("sha256:");
+    ground.repository.join("target").join("lab").join("build").join(digest.get(..12).unwrap_or(digest))
 }
 
 /// Maps a path that a compiler inside the image named to the file outside.

@@ -9,14 +9,14 @@ use anyhow::{Context, Result, bail};
 use super::sha256;
 use crate::process;
 
-/// The folder that holds the source of every crate in `Cargo.lock`, fetched now if it is not there.
+/// The folder that holds the source of every crate in `Cargo.lock` of `workspace`, fetched now if it is not there.
 ///
 /// Cargo itself compares each crate with the checksum in `Cargo.lock`, here and again when it builds.
 ///
 /// # Errors
 /// A crate that is neither in cargo's cache nor to be downloaded; `Cargo.lock` that does not fit the manifests.
-pub(crate) fn ensure(repository: &Path, cache: &Path) -> Result<PathBuf> {
-    let lock = fs::read(repository.join("Cargo.lock")).context("cannot read Cargo.lock")?;
+pub(crate) fn ensure(workspace: &Path, cache: &Path) -> Result<PathBuf> {
+    let lock = fs::read(workspace.join("Cargo.lock")).context("cannot read Cargo.lock")?;
     let vendored = cache.join("crates").join(sha256(&lock));
     if vendored.is_dir() {
         return Ok(vendored);
@@ -29,7 +29,7 @@ pub(crate) fn ensure(repository: &Path, cache: &Path) -> Result<PathBuf> {
     command
         .args(["vendor", "--locked", "--versioned-dirs", "--quiet"])
         .arg(staging.path())
-        .current_dir(repository)
+        .current_dir(workspace)
         .stdout(Stdio::null());
     process::run(&mut command).context(
         "cannot fetch the crates named in Cargo.lock; with no network they must be in cargo's own cache (`cargo fetch --locked` while there is one)",

@@ -27,6 +27,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("snapshot-resolver", &["plugin-sdk", "plugin-settings", "backend-map"]),
     ("socket-resolver", &["plugin-sdk", "plugin-settings", "backend-map"]),
     ("server-e2e", &[]),
+    ("backend-balance", &[]),
+    ("backend-e2e", &["test-services"]),
     ("fib-demo", &["http-front", "plugin-host"]),
     ("moody-cache", &["plugin-sdk"]),
     // And plugins: see MAY_LINK_PLUGINS.

@@ -2,15 +2,16 @@
 
 use anyhow::Result;
 
-use crate::build::{self, Workshop};
+use crate::build::{self, Workshop, nginx};
 use crate::ground::Ground;
 
-/// rustfmt over the workspace.
+/// rustfmt over the workspace, and over that of the nginx module.
 pub(crate) fn format(ground: &Ground) -> Result<()> {
-    in_toolchain(ground, &["/usr/bin/cargo", "fmt", "--all", "--check"], &[])
+    in_toolchain(ground, &["/usr/bin/cargo", "fmt", "--all", "--check"], &[])?;
+    nginx::format(ground)
 }
 
-/// clippy over every target of the workspace, then rustdoc, with warnings denied.
+/// clippy over every target of the workspace, then rustdoc, with warnings denied; clippy over the nginx module.
 pub(crate) fn lint(ground: &Ground) -> Result<()> {
     in_toolchain(
         ground,
@@ -31,7 +32,8 @@ pub(crate) fn lint(ground: &Ground) -> Result<()> {
         ground,
         &["/usr/bin/cargo", "doc", "--workspace", "--no-deps", "--locked", "--offline"],
         &[("RUSTDOCFLAGS", "-D warnings")],
-    )
+    )?;
+    nginx::lint(ground)
 }
 
 fn in_toolchain(ground: &Ground, argv: &[&str], env: &[(&str, &str)]) -> Result<()> {

@@ -15,6 +15,7 @@ use clap::ValueEnum;
 
 use crate::engine;
 use crate::ground::Ground;
+use crate::lab::Arch;
 use crate::matrix;
 use crate::process;
 
@@ -40,7 +41,7 @@ pub(crate) enum Step {
 }
 
 /// Images of services that tests start.
-const SERVICES: &[&str] = &["redis"];
+const SERVICES: &[&str] = &["redis", "nginx-1.22-x86_64", "nginx-1.26-x86_64", "nginx-1.22-aarch64"];
 
 /// Runs `steps`, or all of them when it is empty, and stops at the first that fails.
 pub(crate) fn run(steps: &[Step], ground: &Ground) -> Result<()> {
@@ -101,6 +102,10 @@ fn services_for_tests(ground: &Ground) -> Result<Vec<(&'static str, OsString)>> 
                 ground.image(name)?;
             }
             variables.push(("DYNLAB_SERVICES_REQUIRED", "1".into()));
+            // Emulation is one thing more that a machine may lack.
+            if let Err(reason) = ground.engine([Arch::Aarch64])?.check(Arch::Aarch64) {
+                variables.push(("DYNLAB_NO_EMULATION", reason.to_string().into()));
+            }
         }
         Err(reason) => eprintln!("skipped: tests with services from images ({reason})"),
     }

@@ -16,7 +16,7 @@ use super::steps;
 use super::store::Unfinished;
 use super::unpack::{Rules, Unpacker};
 use super::wheels;
-use crate::engine::EngineChoice;
+use crate::engine::Engine;
 
 /// About how many times its size a package needs when it is unpacked; only to tell how much room there should be.
 const UNPACKED_PER_PACKED: u64 = 5;
@@ -34,7 +34,7 @@ pub(super) fn assemble(
     blobs: &Blobs,
     definition: &Definition,
     packages: &[LockedPackage],
-    engine: EngineChoice,
+    engine: &dyn Engine,
     unfinished: Unfinished,
 ) -> Result<Assembled> {
     let rootfs = unfinished.rootfs();

@@ -12,7 +12,12 @@ use super::digest;
 use super::lock::{Lock, LockedPackage, difference};
 use super::store::Guard;
 use super::{Options, Workshop, renew, select, wheels};
+use crate::engine::{self, Engine};
 use crate::image::Image;
+
+/// The image that holds the static emulator, and where it lies in there.
+const EMULATOR_IMAGE: &str = "emulator";
+const EMULATOR: &str = "usr/bin/qemu-aarch64-static";
 
 /// The image called `name`, ready for use.
 ///
@@ -35,6 +40,7 @@ pub(super) fn ensure_definition(workshop: &Workshop<'_>, definition: &Definition
     if let Some(image) = ready(workshop, definition, &lock)? {
         return Ok(image);
     }
+    let engine = engine_for(workshop, definition)?;
     let guard = workshop.lock()?;
     // Another process may have made it while this one waited.
     if let Some(image) = ready(workshop, definition, &lock)? {
@@ -42,7 +48,7 @@ pub(super) fn ensure_definition(workshop: &Workshop<'_>, definition: &Definition
     }
     match fetch(workshop, definition, &lock.package)? {
         Fetched::All => {
-            let assembled = make(workshop, definition, &lock.package, &guard)?;
+            let assembled = make(workshop, definition, &lock.package, &guard, engine.as_ref())?;
             if assembled.digest != lock.image {
                 bail!(
                     "image {} came out as {}, its lock says {}; find the difference with `cargo xtask images verify {2}`, or renew the lock with `cargo xtask images lock {2}`",
@@ -53,7 +59,7 @@ pub(super) fn ensure_definition(workshop: &Workshop<'_>, definition: &Definition
             }
             publish(workshop, definition, assembled, true)
         }
-        Fetched::Gone(gone) => unpinned(workshop, definition, &lock, &gone, &guard),
+        Fetched::Gone(gone) => unpinned(workshop, definition, &lock, &gone, &guard, engine.as_ref()),
     }
 }
 
@@ -91,6 +97,7 @@ fn unpinned(
     lock: &Lock,
     gone: &[LockedPackage],
     guard: &Guard,
+    engine: &dyn Engine,
 ) -> Result<Image> {
     let fresh = renew::resolve_now(workshop, definition)?;
     let changes = difference(&lock.package, &fresh);
@@ -113,7 +120,7 @@ fn unpinned(
             gone[0].path
         );
     }
-    let assembled = make(workshop, definition, &fresh, guard)?;
+    let assembled = make(workshop, definition, &fresh, guard, engine)?;
     let substitute = Lock { image: assembled.digest.clone(), package: fresh, ..lock.clone() };
     let image = publish(workshop, definition, assembled, false)?;
     let path = substitute_path(workshop, definition, lock)?;
@@ -142,8 +149,21 @@ pub(super) fn make(
     definition: &Definition,
     packages: &[LockedPackage],
     guard: &Guard,
+    engine: &dyn Engine,
 ) -> Result<Assembled> {
-    assemble(&workshop.blobs, definition, packages, workshop.options.engine, workshop.store.begin(guard)?)
+    assemble(&workshop.blobs, definition, packages, engine, workshop.store.begin(guard)?)
+}
+
+/// What runs the steps of `definition`. Asked for before the store is locked, as the emulator is an image of that store.
+pub(super) fn engine_for(workshop: &Workshop<'_>, definition: &Definition) -> Result<Box<dyn Engine>> {
+    let is_emulated = !definition.steps.is_empty() && !engine::is_native(definition.arch);
+    let emulator = if is_emulated { Some(emulator(workshop.options)?) } else { None };
+    engine::select(workshop.options.engine, emulator.as_deref())
+}
+
+/// The pinned static qemu-aarch64, fetched if the cache does not have it.
+pub(crate) fn emulator(options: &Options) -> Result<PathBuf> {
+    Ok(ensure(options, EMULATOR_IMAGE)?.rootfs.join(EMULATOR))
 }
 
 pub(super) fn publish(

@@ -40,7 +40,7 @@ use anyhow::{Result, bail};
 pub(crate) use self::archive::{export, write_archive};
 use self::blobs::{Blobs, Sources};
 use self::definition::Definition;
-pub(crate) use self::ensure::{build, ensure, unready};
+pub(crate) use self::ensure::{build, emulator, ensure, unready};
 use self::http::Client;
 pub(crate) use self::list::list;
 pub(crate) use self::mirror::address as mirror_address;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use super::archive_index;
 use super::blobs::Fetched;
 use super::definition::{Definition, debian_arch};
-use super::ensure::{fetch, make, publish};
+use super::ensure::{engine_for, fetch, make, publish};
 use super::lock::{Lock, LockedPackage, difference};
 use super::packages::Index;
 use super::resolve::{Indexes, resolve};
@@ -79,11 +79,12 @@ fn kept(definition: &Definition, old: &Lock) -> Result<Vec<LockedPackage>> {
 }
 
 fn lock_of(workshop: &Workshop<'_>, definition: &Definition, package: Vec<LockedPackage>) -> Result<Lock> {
+    let engine = engine_for(workshop, definition)?;
     let guard = workshop.lock()?;
     if let Fetched::Gone(gone) = fetch(workshop, definition, &package)? {
         bail!("image {}: {} is not on the mirror", definition.name, gone[0].path);
     }
-    let assembled = make(workshop, definition, &package, &guard)?;
+    let assembled = make(workshop, definition, &package, &guard, engine.as_ref())?;
     let image = publish(workshop, definition, assembled, true)?;
     Ok(Lock {
         definition: definition.checksum()?,

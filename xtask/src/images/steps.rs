@@ -13,7 +13,7 @@ use super::layer::Layer;
 use super::store::{Unfinished, remove_tree};
 use super::tree::{Entry, Node, Tree};
 use super::unpack::{MODIFIED, Unpacker, set_modified};
-use crate::engine::{self, Engine, EngineChoice, Exit, Job, Mount};
+use crate::engine::{Engine, Exit, Job, Mount};
 use crate::image::Image;
 use crate::process;
 
@@ -21,23 +21,22 @@ use crate::process;
 /// Modes and times of added folders are not set yet.
 pub(super) fn run(
     definition: &Definition,
-    choice: EngineChoice,
+    engine: &dyn Engine,
     unfinished: &Unfinished,
     unpacker: &mut Unpacker,
 ) -> Result<Vec<Tree>> {
     if definition.steps.is_empty() {
         return Ok(Vec::new());
     }
-    let engine = engine::select(choice, None)?;
     let mut added: Vec<Tree> = Vec::new();
     for step in &definition.steps {
-        let image = stage(definition, engine.as_ref(), unfinished, unpacker, &added)?;
+        let image = stage(definition, engine, unfinished, unpacker, &added)?;
         let out = unfinished.beside("out")?;
         let scratch = unfinished.beside("scratch")?;
         let scripts = unfinished.beside("steps")?;
         lay_out(definition, step, &scripts)?;
         eprintln!("{}: step {}", definition.name, step.script);
-        run_one(definition, step, engine.as_ref(), &image, [&scripts, &scratch, &out])?;
+        run_one(definition, step, engine, &image, [&scripts, &scratch, &out])?;
         let tree = take_over(&out, &unfinished.rootfs(), unpacker, &added)
             .with_context(|| format!("image {}: what step {} wrote", definition.name, step.script))?;
         added.push(tree);

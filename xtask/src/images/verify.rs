@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use super::assemble::Assembled;
 use super::blobs::Fetched;
 use super::definition::Definition;
-use super::ensure::{fetch, make};
+use super::ensure::{engine_for, fetch, make};
 use super::layer::Layer;
 use super::lock::Lock;
 use super::tree::{Entry, Node};
@@ -39,6 +39,7 @@ pub(crate) fn verify(options: &Options, names: &[String]) -> Result<()> {
 /// What differs between the lock's image and one made now; nothing if nothing does.
 fn difference(workshop: &Workshop<'_>, definition: &Definition) -> Result<Option<String>> {
     let lock = Lock::read(definition)?;
+    let engine = engine_for(workshop, definition)?;
     let guard = workshop.lock()?;
     if let Fetched::Gone(gone) = fetch(workshop, definition, &lock.package)? {
         bail!(
@@ -48,7 +49,7 @@ fn difference(workshop: &Workshop<'_>, definition: &Definition) -> Result<Option
             gone[0].version
         );
     }
-    let made = make(workshop, definition, &lock.package, &guard)?;
+    let made = make(workshop, definition, &lock.package, &guard, engine.as_ref())?;
     if made.digest == lock.image {
         return Ok(None);
     }

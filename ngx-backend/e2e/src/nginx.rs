@@ -1,0 +1,311 @@
+//! nginx in an image, with the module and a scripted resolver.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+use test_services::{Missing, Service, ask_xtask, run_to_end, wait_for};
+
+use crate::client::{self, Answer};
+use crate::processes::{Process, processes_of};
+
+/// Where nginx sees the folder that it shares with the test.
+const MOUNTED: &str = "/run/nginx";
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// An nginx that there are images of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Edition {
+    /// Major and minor version.
+    pub version: &'static str,
+    /// The processor it is compiled for.
+    pub arch: &'static str,
+}
+
+impl Edition {
+    /// All that run here without emulation.
+    pub const NATIVE: [Edition; 2] = [
+        Edition { version: "1.22", arch: std::env::consts::ARCH },
+        Edition { version: "1.26", arch: std::env::consts::ARCH },
+    ];
+}
+
+impl fmt::Display for Edition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "nginx {} on {}", self.version, self.arch)
+    }
+}
+
+/// What an nginx is started with.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// How many workers.
+    pub workers: usize,
+    /// Directives outside any block.
+    pub main: String,
+    /// Directives in `http`, beside those for the resolver.
+    pub http: String,
+    /// What the server has that listens on the socket: locations.
+    pub server: String,
+    /// The script of the resolver.
+    pub script: serde_json::Value,
+    /// What `set_backend_library` names; `None` without that directive.
+    pub library: Option<String>,
+    /// Whether nginx goes into the background.
+    pub daemon: bool,
+}
+
+impl Default for Setup {
+    /// One worker; three upstreams of the names `one`, `two` and `three` on ports 8001 to 8003; the hosts `one.test` and so on that
+    /// lead there; `/variable/` and `/balanced/`, which pass on to the upstream of the host; nothing listens on port 8009.
+    fn default() -> Self {
+        let upstreams = ["one", "two", "three"].iter().enumerate().map(|(index, name)| {
+            format!(
+                "server {{ listen 127.0.0.1:800{}; location / {{ return 200 '{name} $request_method $request_uri $http_host $connection\\n'; }} }}\n",
+                index + 1
+            )
+        });
+        let blocks = "upstream by_host { set_backend_balancer; keepalive 16; }\n";
+        Setup {
+            workers: 1,
+            main: String::new(),
+            http: upstreams.chain([blocks.to_owned()]).collect(),
+            server: LOCATIONS.to_owned(),
+            script: serde_json::json!({
+                "one.test": { "upstreams": [["127.0.0.1:8001", 1]] },
+                "two.test": { "upstreams": [["127.0.0.1:8002", 1]] },
+                "three.test": { "upstreams": [["127.0.0.1:8003", 1]] },
+            }),
+            library: Some(format!("{MOUNTED}/{RESOLVER}")),
+            daemon: false,
+        }
+    }
+}
+
+const LOCATIONS: &str = r#"
+    proxy_set_header Host $host;
+    location /variable/ { set_backend $backend; proxy_pass http://$backend$request_uri; }
+    location /balanced/ { proxy_pass http://by_host; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host; }
+"#;
+
+const MODULE: &str = "ngx_http_set_backend_module.so";
+const RESOLVER: &str = "scripted-resolver.so";
+
+impl Setup {
+    /// With a further host in the script.
+    #[must_use]
+    pub fn with_host(mut self, host: &str, entry: serde_json::Value) -> Setup {
+        self.script[host] = entry;
+        self
+    }
+
+    /// With further directives in the server that listens.
+    #[must_use]
+    pub fn with_server(mut self, directives: &str) -> Setup {
+        self.server.push_str(directives);
+        self
+    }
+
+    /// With further directives in `http`.
+    #[must_use]
+    pub fn with_http(mut self, directives: &str) -> Setup {
+        self.http.push_str(directives);
+        self
+    }
+
+    fn configuration(&self) -> String {
+        let Setup { workers, main, http, server, .. } = self;
+        let daemon = if self.daemon { "on" } else { "off" };
+        let resolver = self.library.as_ref().map_or_else(String::new, |library| {
+            format!("set_backend_library {library}; set_backend_map {MOUNTED}/script.json;")
+        });
+        format!(
+            "user root root;\ndaemon {daemon};\nworker_processes {workers};\nerror_log {MOUNTED}/error.log info;\npid {MOUNTED}/nginx.pid;\n\
+             load_module {MOUNTED}/{MODULE};\n{main}\nevents {{ worker_connections 512; }}\nhttp {{\n\
+             client_body_temp_path /tmp/body; proxy_temp_path /tmp/proxy; fastcgi_temp_path /tmp/fastcgi; uwsgi_temp_path /tmp/uwsgi; scgi_temp_path /tmp/scgi;\n\
+             access_log {MOUNTED}/access.log;\n{resolver}\n{http}\nserver {{ listen unix:{MOUNTED}/http.sock; location = /ready {{ return 204; }}\n{server}\n}}\n}}\n"
+        )
+    }
+}
+
+/// An nginx that runs. Killed when dropped.
+#[derive(Debug)]
+pub struct Nginx {
+    // Before the folder, which it uses.
+    _service: Service,
+    folder: TempDir,
+    /// Its configuration, as it sees it; no other nginx has a file of that name.
+    configuration: String,
+}
+
+impl Nginx {
+    /// Starts it, with the module built for it.
+    ///
+    /// # Errors
+    /// [`Missing`] if this machine cannot run it.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn start(edition: Edition, setup: &Setup) -> Result<Nginx, Missing> {
+        let (folder, configuration) = lay_out(edition, setup)?;
+        let nginx = format!("/usr/sbin/nginx -c {configuration}");
+        let argv: Vec<String> = if setup.daemon {
+            // Somebody has to stay, or nothing does: the sandbox ends with its first program.
+            let holder = format!("{nginx} && read forever < {MOUNTED}/hold");
+            rustix::fs::mknodat(
+                rustix::fs::CWD,
+                folder.path().join("hold"),
+                rustix::fs::FileType::Fifo,
+                0o600.into(),
+                0,
+            )
+            .expect("a FIFO in the shared folder");
+            vec!["/bin/sh".to_owned(), "-c".to_owned(), holder]
+        } else {
+            nginx.split(' ').map(str::to_owned).collect()
+        };
+        let socket = folder.path().join("http.sock");
+        let is_ready = || client::exchange(&socket, b"GET /ready HTTP/1.0\r\n\r\n").is_ok();
+        let service = Service::start(&image(edition), folder.path(), MOUNTED, &argv, is_ready)?;
+        Ok(Nginx { _service: service, folder, configuration })
+    }
+
+    /// Has it check a configuration, and gives whether it takes it, and its words.
+    ///
+    /// # Errors
+    /// [`Missing`] if this machine cannot run it.
+    ///
+    /// # Panics
+    /// If the check itself cannot be made.
+    pub fn check(edition: Edition, setup: &Setup) -> Result<(bool, String), Missing> {
+        let (folder, configuration) = lay_out(edition, setup)?;
+        let argv = ["/usr/sbin/nginx", "-t", "-c", &configuration].map(str::to_owned);
+        let output = run_to_end(&image(edition), folder.path(), MOUNTED, &argv)?;
+        let mut words = String::from_utf8_lossy(&output.stderr).into_owned();
+        words.push_str(&fs::read_to_string(folder.path().join("error.log")).unwrap_or_default());
+        Ok((output.status.success(), words))
+    }
+
+    /// Asks for `path` of `host`.
+    ///
+    /// # Panics
+    /// If no answer comes.
+    pub fn get(&self, host: &str, path: &str) -> Answer {
+        self.send(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"))
+    }
+
+    /// Sends a request as it is; it has to have the connection closed behind its answer.
+    ///
+    /// # Panics
+    /// If no answer comes.
+    pub fn send(&self, request: &str) -> Answer {
+        client::exchange(&self.socket(), request.as_bytes()).expect("nginx answers")
+    }
+
+    /// The socket it listens on.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("http.sock")
+    }
+
+    /// The folder that it sees as `/run/nginx`.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Its error log so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("error.log")).unwrap_or_default()
+    }
+
+    /// Waits until its error log has `part`.
+    ///
+    /// # Panics
+    /// If it does not come.
+    pub fn wait_for_log(&self, part: &str) {
+        wait_for(&format!("{part:?} in the error log"), PATIENCE, || self.log().contains(part).then_some(()));
+    }
+
+    /// The process that has the workers. Not for emulated ones, whose names are the emulator's.
+    ///
+    /// # Panics
+    /// If it has ended.
+    pub fn master(&self) -> Process {
+        wait_for("a master", PATIENCE, || processes_of(&self.configuration).into_iter().next())
+    }
+
+    /// The processes that serve, as [`Nginx::master`].
+    pub fn workers(&self) -> Vec<Process> {
+        let is_worker = |process: &Process| process.title == "nginx: worker process";
+        processes_of(&self.configuration).into_iter().filter(is_worker).collect()
+    }
+
+    /// Has it read its configuration again, and waits until others serve.
+    ///
+    /// # Panics
+    /// If they do not come.
+    pub fn reload(&self) {
+        let before: Vec<i32> = self.workers().iter().map(|worker| worker.pid).collect();
+        self.master().signal(Signal::HUP);
+        wait_for("workers after a reload", PATIENCE, || {
+            self.workers().iter().any(|worker| !before.contains(&worker.pid)).then_some(())
+        });
+    }
+
+    /// Whether nothing in the error log tells of a process that crashed or of a request that was lost.
+    ///
+    /// # Panics
+    /// If there is such a line, which it shows.
+    pub fn assert_healthy(&self) {
+        let log = self.log();
+        // A socket that nobody listens on is what some tests are about.
+        let is_bad = |line: &&str| {
+            (["[alert]", "[crit]", "exited on signal"].iter().any(|word| line.contains(word)))
+                && !line.contains("connect() to unix:")
+        };
+        let bad: Vec<&str> = log.lines().filter(is_bad).collect();
+        assert!(bad.is_empty(), "{bad:#?}");
+    }
+}
+
+fn image(edition: Edition) -> String {
+    format!("nginx-{}-{}", edition.version, edition.arch)
+}
+
+/// A folder with all that nginx reads, and where nginx sees its configuration.
+fn lay_out(edition: Edition, setup: &Setup) -> Result<(TempDir, String), Missing> {
+    let module = module(edition)?;
+    let folder = tempfile::Builder::new().prefix("nginx-").tempdir().expect("a temporary folder");
+    // Plugins are trusted only where nobody else can write.
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("a folder of our own");
+    for name in [MODULE, RESOLVER] {
+        let file = folder.path().join(name);
+        fs::copy(module.with_file_name(name), &file).expect("a file that was just built");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).expect("a file of our own");
+    }
+    let mark = folder.path().file_name().expect("a folder has a name").to_string_lossy().into_owned();
+    let write =
+        |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("a folder of our own");
+    write("script.json", &setup.script.to_string());
+    write(&format!("{mark}.conf"), &setup.configuration());
+    Ok((folder, format!("{MOUNTED}/{mark}.conf")))
+}
+
+/// The module for that nginx, built once a process.
+fn module(edition: Edition) -> Result<PathBuf, Missing> {
+    static BUILT: Mutex<Option<HashMap<Edition, Result<PathBuf, Missing>>>> = Mutex::new(None);
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    let built = built.get_or_insert_default();
+    built
+        .entry(edition)
+        .or_insert_with(|| {
+            let words = ["nginx", "--nginx", edition.version, "--arch", edition.arch];
+            ask_xtask(&words).map(|printed| PathBuf::from(printed.trim()))
+        })
+        .clone()
+}

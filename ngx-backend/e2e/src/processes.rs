@@ -1,0 +1,89 @@
+//! The processes of an nginx, seen from outside its image.
+
+use std::fs;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A process that was there when it was looked for.
+#[derive(Clone, Debug)]
+pub struct Process {
+    /// Its number out here.
+    pub pid: i32,
+    /// What it calls itself: `nginx: master process …`, `nginx: worker process`.
+    pub title: String,
+}
+
+/// The master that sees a file at `path`, and its children.
+pub fn processes_of(path: &str) -> Vec<Process> {
+    let all: Vec<(Process, i32)> = fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(|pid| Some((Process { pid, title: title(pid)? }, parent(pid)?)))
+        .collect();
+    let master = all.iter().find(|(Process { pid, title }, _)| {
+        title.starts_with("nginx: master process")
+            && fs::exists(format!("/proc/{pid}/root{path}")).unwrap_or(false)
+    });
+    let Some((master, _)) = master else { return Vec::new() };
+    let children = all.iter().filter(|(_, parent)| *parent == master.pid).map(|(process, _)| process.clone());
+    std::iter::once(master.clone()).chain(children).collect()
+}
+
+impl Process {
+    /// How many threads it has; proc(5).
+    ///
+    /// # Panics
+    /// If it has ended.
+    pub fn threads(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/task", self.pid)).expect("a process that runs").count()
+    }
+
+    /// The files that it has mapped.
+    ///
+    /// # Panics
+    /// If it has ended.
+    pub fn maps(&self) -> String {
+        fs::read_to_string(format!("/proc/{}/maps", self.pid)).expect("a process that runs")
+    }
+
+    /// What its descriptors lead to.
+    ///
+    /// # Panics
+    /// If it has ended.
+    pub fn descriptors(&self) -> Vec<String> {
+        fs::read_dir(format!("/proc/{}/fd", self.pid))
+            .expect("a process that runs")
+            .flatten()
+            .filter_map(|entry| fs::read_link(entry.path()).ok())
+            .map(|target| target.to_string_lossy().into_owned())
+            .collect()
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Panics
+    /// If it has ended.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.pid).expect("the number of a process");
+        kill_process(pid, signal).expect("a process that runs");
+    }
+
+    /// Whether it is still there.
+    pub fn is_there(&self) -> bool {
+        title(self.pid).is_some_and(|title| title == self.title)
+    }
+}
+
+fn title(pid: i32) -> Option<String> {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let line = String::from_utf8_lossy(&line);
+    Some(line.trim_end_matches('\0').trim_end().replace('\0', " "))
+}
+
+fn parent(pid: i32) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field is a name in parentheses that may hold anything.
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}

@@ -1,0 +1,28 @@
+//! The module of the other architecture, under emulation.
+
+use backend_e2e::{Edition, Nginx, Setup};
+use serde_json::json;
+
+#[test]
+fn the_module_for_aarch64_does_its_work() {
+    if let Some(reason) = std::env::var_os("DYNLAB_NO_EMULATION") {
+        return eprintln!("skipped: {}", reason.display());
+    }
+    let setup = Setup::default()
+        .with_host("later.test", json!({ "after_ms": 50, "upstreams": [["127.0.0.1:8002", 1]] }))
+        .with_host("half.test", json!({ "upstreams": [["127.0.0.1:8009", 1], ["127.0.0.1:8003", 1]] }));
+    let nginx = match Nginx::start(Edition { version: "1.22", arch: "aarch64" }, &setup) {
+        Ok(nginx) => nginx,
+        Err(missing) => return eprintln!("skipped: {}", missing.0),
+    };
+    for path in ["/variable/a%20b?c", "/balanced/a%20b?c"] {
+        assert!(nginx.get("ONE.test:80", path).body.starts_with(&format!("one GET {path} one.test ")));
+        assert!(nginx.get("later.test", path).body.starts_with("two "));
+        assert_eq!(nginx.get("unknown.test", path).status, 404);
+        assert_eq!(nginx.send(&format!("GET {path} HTTP/1.0\r\n\r\n")).status, 404);
+    }
+    for _ in 0..4 {
+        assert!(nginx.get("half.test", "/balanced/").body.starts_with("three "));
+    }
+    nginx.assert_healthy();
+}

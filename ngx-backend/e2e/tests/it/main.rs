@@ -1,0 +1,36 @@
+//! The nginx module in Debian's nginx, with a resolver that does what a script says.
+
+mod balanced;
+mod configuration;
+mod emulated;
+mod hosts;
+mod missing;
+mod processes;
+mod variable;
+mod waiting;
+
+use std::time::Duration;
+
+use backend_e2e::{Edition, Nginx, Setup};
+
+/// Most that a test waits for something that should come soon, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Runs `test` with every nginx that runs on this machine.
+fn with_each(setup: &Setup, test: impl Fn(&Nginx)) {
+    for edition in Edition::NATIVE {
+        match Nginx::start(edition, setup) {
+            Ok(nginx) => {
+                eprintln!("{edition}");
+                test(&nginx);
+                nginx.assert_healthy();
+            }
+            Err(missing) => return eprintln!("skipped: {}", missing.0),
+        }
+    }
+}
+
+/// The lines of `text` that have `part`.
+fn lines_with<'a>(text: &'a str, part: &str) -> Vec<&'a str> {
+    text.lines().filter(|line| line.contains(part)).collect()
+}

@@ -1,0 +1,287 @@
+//! One worker process: its resolver, the requests that wait for it, and what is known of upstreams.
+
+use std::collections::HashMap;
+use std::fmt::Arguments;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use backend_balance::{Health, Rules, Wheel};
+use ngx::ffi::{
+    NGINX_VERSION, NGX_OK, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_current_msec, ngx_cycle_t,
+    ngx_http_request_t, ngx_int_t, ngx_process, ngx_uint_t,
+};
+use ngx::http::HttpModuleMainConf;
+use plugin_host::{
+    Admission, Host, Kind, Outcome, Resolved, ResolverInstance, Settings, Upstream, UpstreamAddress, Wake,
+    load,
+};
+
+use crate::bell::{Bell, Listener};
+use crate::config::{MainConf, Module};
+use crate::log::{self, Valve, write_for_worker};
+use crate::{address, content};
+
+/// What a worker has, from `init_process` to `exit_process`.
+pub(crate) struct Worker {
+    resolver: Resolver,
+    /// Without it, no request waits.
+    bell: Option<(Arc<Bell>, Mutex<Option<Listener>>)>,
+    tickets: AtomicU64,
+    // Locked by nginx's thread alone, and so never waited for.
+    waiting: Mutex<HashMap<u64, Waiting>>,
+    health: Mutex<Health<Key>>,
+    wheel: Mutex<Wheel>,
+    failures: Mutex<Valve>,
+}
+
+enum Resolver {
+    Works(ResolverInstance),
+    /// It could not be loaded; the log has said why.
+    Refused,
+    /// The configuration names none.
+    Absent,
+}
+
+/// A request that waits for its ticket to be rung.
+pub(crate) struct Waiting(pub(crate) *mut ngx_http_request_t);
+
+// SAFETY: used by nginx's thread alone; only the structure around it is reached through a lock.
+unsafe impl Send for Waiting {}
+
+/// What a resolver knows of a host.
+pub(crate) enum Answer {
+    /// These serve it, at least one.
+    Upstreams(Vec<Upstream>),
+    /// Nobody serves it.
+    Unknown,
+    /// Nobody can tell; the log says why.
+    Failed,
+}
+
+/// What comes of asking.
+pub(crate) enum Asked {
+    /// This.
+    Answered(Answer),
+    /// Nothing yet; the ticket will be rung.
+    Pending(u64),
+}
+
+/// An upstream as its health is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    Ip(SocketAddr),
+    Unix(String),
+}
+
+static CURRENT: Mutex<Option<Arc<Worker>>> = Mutex::new(None);
+
+/// Called in a process that was forked, and has given up its privileges.
+pub(crate) unsafe extern "C" fn start(cycle: *mut ngx_cycle_t) -> ngx_int_t {
+    // SAFETY: set before this is called.
+    let process = unsafe { ngx_process };
+    let serves = [NGX_PROCESS_WORKER, NGX_PROCESS_SINGLE].contains(&(process as u32));
+    // SAFETY: nginx passes its cycle.
+    if let Some(main) = Module::main_conf(unsafe { &*cycle }).filter(|_| serves) {
+        let resolver = match &main.library {
+            Some(library) => load_resolver(library, main),
+            None => Resolver::Absent,
+        };
+        // SAFETY: in a worker, events are set up before modules like this one.
+        let bell = unsafe { hang_bell(cycle) };
+        let worker = Worker {
+            resolver,
+            bell,
+            tickets: AtomicU64::new(0),
+            waiting: Mutex::default(),
+            health: Mutex::default(),
+            // So that workers do not meet at the same upstream.
+            wheel: Mutex::new(Wheel::from_seed(u64::from(std::process::id()))),
+            failures: Mutex::default(),
+        };
+        *lock(&CURRENT) = Some(Arc::new(worker));
+    }
+    NGX_OK as ngx_int_t
+}
+
+/// Called when the process has served its last request.
+pub(crate) unsafe extern "C" fn end(_: *mut ngx_cycle_t) {
+    let worker = lock(&CURRENT).take();
+    // Ends the resolver's threads while there still is a bell that they may ring.
+    drop(worker);
+}
+
+fn load_resolver(library: &str, main: &MainConf) -> Resolver {
+    let loaded = catch_unwind(AssertUnwindSafe(|| try_to_load(library, main)))
+        .unwrap_or_else(|_| Err(("host.panicked", "loading it panicked".to_owned())));
+    match loaded {
+        Ok(resolver) => Resolver::Works(resolver),
+        Err((code, text)) => {
+            write_for_worker(
+                log::ERROR,
+                format_args!(
+                    "set_backend_library {library}: refused [{code}]: {text}; no host has an upstream now"
+                ),
+            );
+            Resolver::Refused
+        }
+    }
+}
+
+/// Loads the plugin and makes an instance; the code and the text of the refusal, if that fails.
+fn try_to_load(library: &str, main: &MainConf) -> Result<ResolverInstance, (&'static str, String)> {
+    let version = std::ffi::CStr::from_bytes_with_nul(NGINX_VERSION.to_bytes_with_nul());
+    let version = version.map(|version| version.to_string_lossy().into_owned()).unwrap_or_default();
+    let labels = [("server".to_owned(), "nginx".to_owned()), ("server-version".to_owned(), version)];
+    let host =
+        Host::of_this_process(labels.into()).map_err(|error| ("host.unreadable", log::chain(&error)))?;
+    let admission = Admission { kind: Some(Kind::Resolver), ..Admission::default() };
+    let plugin =
+        load(&host, &admission, Path::new(library)).map_err(|error| (error.code(), log::chain(&error)))?;
+    let settings = match &main.map {
+        Some(map) => serde_json::json!({ "path": map }).to_string().into_bytes(),
+        None => Vec::new(),
+    };
+    let settings = Settings { config: settings, log: Some(log::write_for_plugin), ..Settings::default() };
+    let resolver = ResolverInstance::create(&plugin, host.environment(), &settings)
+        .map_err(|error| (error.code(), log::chain(&error)))?;
+    let identity = plugin.identity();
+    write_for_worker(
+        log::INFO,
+        format_args!("set_backend_library {library}: {} {} is loaded", identity.name, identity.version),
+    );
+    Ok(resolver)
+}
+
+/// # Safety
+/// In a worker whose event loop was set up.
+unsafe fn hang_bell(cycle: *mut ngx_cycle_t) -> Option<(Arc<Bell>, Mutex<Option<Listener>>)> {
+    let hung = Bell::new().and_then(|bell| {
+        // SAFETY: the caller's promise.
+        let listener = unsafe { Listener::new(&bell, cycle, Some(content::take_up)) }?;
+        Ok((Arc::new(bell), Mutex::new(Some(listener))))
+    });
+    hung.map_err(|error| {
+        write_for_worker(
+            log::ERROR,
+            format_args!("set_backend: requests cannot wait for the resolver: {error}"),
+        );
+    })
+    .ok()
+}
+
+impl Worker {
+    /// The one that this process is; `None` before it starts and after it ends.
+    pub(crate) fn current() -> Option<Arc<Worker>> {
+        lock(&CURRENT).clone()
+    }
+
+    /// Asks for the upstreams of `host`.
+    pub(crate) fn ask(&self, host: &str, may_wait: bool) -> Asked {
+        let resolver = match &self.resolver {
+            Resolver::Works(resolver) => resolver,
+            Resolver::Refused => return Asked::Answered(Answer::Failed),
+            Resolver::Absent => return Asked::Answered(Answer::Unknown),
+        };
+        let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
+        let wake = self.bell.as_ref().filter(|_| may_wait).map(|(bell, _)| {
+            let bell = Arc::clone(bell);
+            Box::new(move || bell.ring(ticket)) as Wake
+        });
+        Asked::Answered(match resolver.resolve(host, wake) {
+            Ok(Resolved::Pending) => return Asked::Pending(ticket),
+            Ok(Resolved::NotFound) => Answer::Unknown,
+            Ok(Resolved::Upstreams(mut upstreams)) => {
+                upstreams.retain(address::is_usable);
+                if upstreams.is_empty() {
+                    self.note_failure(format_args!("no upstream of {host} is one that nginx can connect to"));
+                    Answer::Failed
+                } else {
+                    Answer::Upstreams(upstreams)
+                }
+            }
+            Err(error) => {
+                self.note_failure(format_args!("the resolver failed for {host}: {error}"));
+                Answer::Failed
+            }
+        })
+    }
+
+    /// Chooses among those `upstreams` whose index `may_be`: by weight, one that has not failed lately if there is one.
+    pub(crate) fn choose(&self, upstreams: &[Upstream], may_be: impl Fn(usize) -> bool) -> Option<usize> {
+        if upstreams.len() == 1 {
+            return may_be(0).then_some(0);
+        }
+        let (health, mut wheel) = (lock(&self.health), lock(&self.wheel));
+        let now = now();
+        let all = || upstreams.iter().enumerate().filter(|(index, _)| may_be(*index));
+        let well = all().filter(|(_, upstream)| !health.leaves_out(&Key::of(upstream), now));
+        let weighted = |(index, upstream): (usize, &Upstream)| (index, upstream.weight);
+        wheel.choose(well.map(weighted)).or_else(|| wheel.choose(all().map(weighted)))
+    }
+
+    /// Notes how an upstream of `host` fared, and lets the resolver know.
+    pub(crate) fn heard(&self, host: &str, upstream: &Upstream, outcome: Outcome, rules: Rules) {
+        let mut health = lock(&self.health);
+        if outcome == Outcome::Answered {
+            health.answered(&Key::of(upstream));
+        } else if health.failed(Key::of(upstream), rules, now()) {
+            let name = address::in_log(upstream);
+            write_for_worker(
+                log::WARN,
+                format_args!(
+                    "set_backend: {name} is left out for {:?} where there is another",
+                    rules.fail_timeout
+                ),
+            );
+        }
+        drop(health);
+        if let Resolver::Works(resolver) = &self.resolver {
+            resolver.report(host, upstream, outcome);
+        }
+    }
+
+    /// Logs why a request could not be told where to go, but not with every request.
+    pub(crate) fn note_failure(&self, line: Arguments<'_>) {
+        match lock(&self.failures).pass(now()) {
+            Some(0) => write_for_worker(log::ERROR, format_args!("set_backend: {line}")),
+            Some(more) => write_for_worker(
+                log::ERROR,
+                format_args!("set_backend: {line} ({more} such lines before this one were left out)"),
+            ),
+            None => {}
+        }
+    }
+
+    /// The requests that wait, by their tickets.
+    pub(crate) fn waiting(&self) -> MutexGuard<'_, HashMap<u64, Waiting>> {
+        lock(&self.waiting)
+    }
+
+    /// The tickets that were rung since the last time.
+    pub(crate) fn bell_rings(&self) -> Vec<u64> {
+        self.bell.as_ref().map(|(bell, _)| bell.take()).unwrap_or_default()
+    }
+}
+
+impl Key {
+    fn of(upstream: &Upstream) -> Key {
+        match upstream.address {
+            UpstreamAddress::Ip(address) => Key::Ip(address),
+            UpstreamAddress::Unix => Key::Unix(upstream.name.clone()),
+        }
+    }
+}
+
+/// nginx's own clock, which it reads once a round of events.
+fn now() -> Duration {
+    // SAFETY: written by the thread that is here now.
+    Duration::from_millis(unsafe { ngx_current_msec } as ngx_uint_t as u64)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,244 @@
+//! `cargo xtask nginx`: the nginx module, for every nginx and architecture that has images, inside the toolchain image.
+//!
+//! It is a workspace of its own, since it compiles only against the headers of one nginx. They come from the image
+//! `nginx-dev-VERSION-ARCH`, which is mounted at `/nginx`; bindgen reads them with the image `libclang`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use cargo_metadata::MetadataCommand;
+use plugin_compat::ElfFacts;
+
+use super::sources::{self, Workspace};
+use super::{Built, Manifest, Room, TOOLCHAIN, compile_rust, inside, sha256, vendor};
+use crate::atomic;
+use crate::engine::Mount;
+use crate::flags::NginxFlags;
+use crate::ground::Ground;
+use crate::image::Image;
+use crate::lab::Arch;
+
+/// What the module is built for: Debian's nginx of bookworm and of trixie.
+pub(crate) const VERSIONS: [&str; 2] = ["1.22", "1.26"];
+pub(crate) const ARCHES: [Arch; 2] = [Arch::X86_64, Arch::Aarch64];
+
+/// The module's workspace, below the repository.
+const WORKSPACE: &str = "ngx-backend/module";
+const MODULE: &str = "ngx_http_set_backend_module";
+/// The resolver that its tests load.
+const FIXTURE: &str = "scripted-resolver";
+/// Where the headers' image and libclang lie inside the toolchain image.
+const HEADERS: &str = "/nginx";
+const LIBCLANG: &str = "/opt/libclang";
+
+/// Builds the modules that the flags ask for, and says where they are.
+pub(crate) fn run(flags: &NginxFlags, ground: &Ground) -> Result<()> {
+    for arch in ARCHES.into_iter().filter(|arch| flags.arch.is_none_or(|wanted| wanted == *arch)) {
+        for version in VERSIONS {
+            if flags.nginx.as_deref().is_none_or(|wanted| wanted == version) {
+                let built = ensure(ground, version, arch)?;
+                println!("{}", built.display());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Brings `dist/<target>/nginx-<version>/` up to date and gives the module's path; the resolver of its tests lies beside it.
+///
+/// # Errors
+/// Sources that do not compile, with the compiler's words.
+pub(crate) fn ensure(ground: &Ground, version: &str, arch: Arch) -> Result<PathBuf> {
+    let workbench = Workbench::open(ground, version, arch)?;
+    let target = workbench.target();
+    let folder = ground.repository.join("dist").join(&target).join(format!("nginx-{version}"));
+    let source_digest = workbench.source_digest()?;
+    let inputs = workbench.inputs(&source_digest)?;
+    let known = Manifest::read_verified(&folder)
+        .filter(|manifest| manifest.artifacts.iter().all(|built| built.inputs == inputs));
+    let manifest = match known {
+        Some(manifest) => manifest,
+        None => workbench.build(&folder, &source_digest, &inputs)?,
+    };
+    let module = manifest.find(MODULE).with_context(|| format!("{} has no {MODULE}", folder.display()))?;
+    Ok(module.path(&folder))
+}
+
+/// Checks the module with the pinned rustfmt.
+pub(crate) fn format(ground: &Ground) -> Result<()> {
+    let workbench = Workbench::open(ground, VERSIONS[1], Arch::X86_64)?;
+    workbench.cargo(&["fmt", "--all", "--check"], &[])?;
+    Ok(())
+}
+
+/// Checks the module with the pinned clippy, against the newest nginx.
+pub(crate) fn lint(ground: &Ground) -> Result<()> {
+    let workbench = Workbench::open(ground, VERSIONS[1], Arch::X86_64)?;
+    workbench.cargo(&["clippy", "--workspace"], &["--", "-D", "warnings"])?;
+    Ok(())
+}
+
+/// All that one build needs.
+struct Workbench<'a> {
+    ground: &'a Ground,
+    version: &'a str,
+    arch: Arch,
+    toolchain: Image,
+    headers: Image,
+    libclang: Image,
+}
+
+impl<'a> Workbench<'a> {
+    fn open(ground: &'a Ground, version: &'a str, arch: Arch) -> Result<Workbench<'a>> {
+        Ok(Workbench {
+            ground,
+            version,
+            arch,
+            toolchain: ground.image(TOOLCHAIN)?,
+            headers: ground.image(&format!("nginx-dev-{version}-{arch}"))?,
+            libclang: ground.image("libclang")?,
+        })
+    }
+
+    /// nginx of Debian has glibc.
+    fn target(&self) -> String {
+        format!("{}-unknown-linux-gnu", self.arch)
+    }
+
+    fn build(&self, folder: &Path, source_digest: &str, inputs: &str) -> Result<Manifest> {
+        let what = format!("compile for nginx {} on {}", self.version, self.arch);
+        let _bar = self.ground.progress.spinner(&what);
+        self.cargo(&["build", "--workspace"], &[]).with_context(|| what)?;
+        let release = self.build_folder().join(self.purpose("build")).join(self.target()).join("release");
+        let mut artifacts = Vec::new();
+        for (name, kind) in [(MODULE, "nginx-module"), (FIXTURE, "resolver")] {
+            let file = release.join(format!("lib{}.so", name.replace('-', "_")));
+            let content = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+            let facts = ElfFacts::parse(&content).with_context(|| file.display().to_string())?;
+            let file = format!("{name}.so");
+            atomic::write(&folder.join(&file), &content)?;
+            artifacts.push(Built {
+                name: name.to_owned(),
+                kind: kind.to_owned(),
+                file,
+                sha256: sha256(&content),
+                size: content.len() as u64,
+                glibc_floor: facts.glibc_floor.map(|floor| floor.to_string()),
+                source_digest: source_digest.to_owned(),
+                inputs: inputs.to_owned(),
+            });
+        }
+        let image_digest = self.toolchain.digest.clone();
+        let manifest = Manifest { target: self.target(), image_digest, artifacts };
+        manifest.write(folder)?;
+        Ok(manifest)
+    }
+
+    /// Runs a cargo command over the module's workspace.
+    fn cargo(&self, command: &[&str], rest: &[&str]) -> Result<()> {
+        let ground = self.ground;
+        let crates = vendor::ensure(&ground.repository.join(WORKSPACE), &ground.cache)?;
+        let output = self.build_folder();
+        std::fs::create_dir_all(&output).with_context(|| format!("cannot make {}", output.display()))?;
+        let mount = |source: &Path, target: &str, writable| Mount {
+            source: source.to_owned(),
+            target: target.to_owned(),
+            writable,
+        };
+        let mounts = vec![
+            mount(&ground.repository, inside::SOURCES, false),
+            mount(&crates, inside::CRATES, false),
+            mount(&output, inside::BUILD, true),
+            mount(&self.headers.rootfs, HEADERS, false),
+            mount(&self.libclang.rootfs.join("opt/libclang"), LIBCLANG, false),
+        ];
+        let engine = ground.engine([])?;
+        let cwd = format!("{}/{WORKSPACE}", inside::SOURCES);
+        let room = Room { engine: engine.as_ref(), image: &self.toolchain, mounts, cwd: &cwd };
+        let mut argv = vec!["/usr/bin/cargo".to_owned()];
+        argv.extend(command.iter().map(|&word| word.to_owned()));
+        if command[0] != "fmt" {
+            argv.extend(
+                ["--release", "--locked", "--offline", "--target", &self.target()].map(str::to_owned),
+            );
+            argv.extend(["--config", "/opt/dynlab/cargo-config.toml"].map(str::to_owned));
+            argv.extend(compile_rust::vendored_config());
+        }
+        argv.extend(rest.iter().map(|&word| word.to_owned()));
+        room.run(&argv, self.environment(command[0]), None)?;
+        Ok(())
+    }
+
+    /// What nginx-sys and bindgen want to know.
+    fn environment(&self, command: &str) -> Vec<(String, String)> {
+        let source = format!("{HEADERS}/usr/share/nginx/src");
+        let gcc = match self.arch {
+            Arch::X86_64 => "/usr/bin/gcc",
+            Arch::Aarch64 => "/usr/bin/aarch64-linux-gnu-gcc",
+        };
+        let target = self.target().replace('-', "_");
+        let mut environment = compile_rust::cargo_environment(&self.purpose(command));
+        let own = [
+            ("NGINX_BUILD_DIR".to_owned(), format!("{source}/objs")),
+            ("NGINX_SOURCE_DIR".to_owned(), source),
+            ("LIBCLANG_PATH".to_owned(), LIBCLANG.to_owned()),
+            // The headers of the nginx's own system; only what comes with a compiler is zig's.
+            (
+                "BINDGEN_EXTRA_CLANG_ARGS".to_owned(),
+                format!("--sysroot={HEADERS} -isystem /opt/zig/lib/include"),
+            ),
+            // Preprocesses those headers, and links nothing.
+            (format!("CC_{target}"), gcc.to_owned()),
+            (format!("CFLAGS_{target}"), format!("--sysroot={HEADERS}")),
+        ];
+        environment.extend(own);
+        environment
+    }
+
+    /// A folder for each set of headers, because cargo goes by times, and all files of images have the same.
+    fn purpose(&self, command: &str) -> String {
+        let digest = self.headers.digest.trim_start_matches("sha256:");
+        let kind = if command == "clippy" { "nginx-checks" } else { "nginx" };
+        format!("{kind}-{}", digest.get(..12).unwrap_or(digest))
+    }
+
+    fn build_folder(&self) -> PathBuf {
+        super::build_folder_of(self.ground, &self.toolchain)
+    }
+
+    /// Over the sources of the module, of its fixture and of what they link of this repository, and the versions of all else.
+    fn source_digest(&self) -> Result<String> {
+        let repository = &self.ground.repository;
+        let folder = repository.join(WORKSPACE);
+        let metadata = MetadataCommand::new()
+            .current_dir(&folder)
+            .no_deps()
+            .other_options(["--offline".to_owned(), "--locked".to_owned()])
+            .exec()
+            .with_context(|| format!("cannot read the workspace {WORKSPACE}"))?;
+        let mut files = vec![folder.join("Cargo.lock")];
+        let mut linked = Vec::new();
+        for package in &metadata.packages {
+            let manifest = package.manifest_path.as_std_path();
+            files.extend(sources::sources_of(manifest.parent().context("a manifest lies in a folder")?)?);
+            linked.extend(package.dependencies.iter().filter(|one| one.path.is_some()));
+        }
+        let files: Vec<PathBuf> = files
+            .iter()
+            .map(|file| file.strip_prefix(repository).map(Path::to_owned))
+            .collect::<Result<_, _>>()?;
+        let mut text = sources::digest_of_files(repository, files.iter().map(PathBuf::as_path))?;
+        let workspace = Workspace::read(repository)?;
+        for dependency in linked {
+            text.push_str(&workspace.digest_of(&dependency.name)?);
+        }
+        Ok(format!("sha256:{}", sha256(text.as_bytes())))
+    }
+
+    fn inputs(&self, source_digest: &str) -> Result<String> {
+        let common = sources::digest_of_files(&self.ground.repository, [Path::new("Cargo.toml")])?;
+        let images = [&self.toolchain, &self.headers, &self.libclang].map(|image| image.digest.as_str());
+        let text = format!("{} {common} {source_digest}", images.join(" "));
+        Ok(format!("sha256:{}", sha256(text.as_bytes())))
+    }
+}

@@ -16,7 +16,9 @@ mod stats;
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use clap::Parser;
@@ -35,6 +37,8 @@ use crate::stats::Open;
 
 /// Status of a start that could not succeed: wrong flags, no such plugin, no port.
 const CANNOT_START: u8 = 2;
+/// How long the cache plugin gets to end.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// The name of the program, and so of its admin socket.
 const NAME: &str = "fib-demo";
 
@@ -83,7 +87,21 @@ fn serve(options: &Options) -> anyhow::Result<()> {
         started,
     };
     let admin = http_front::admin::start(options.admin.as_ref(), NAME, port, view)?;
-    http_front::serve(Fib::new(engine, waiting), sockets, &options.front(), server, stop)?;
+    let application = Fib::new(Arc::clone(&engine), waiting);
+    http_front::serve(application, sockets, &options.front(), server, stop)?;
     drop(admin);
+    end(engine);
     Ok(())
+}
+
+/// Ends what computes and the cache, and does without if the plugin does not let go.
+fn end(engine: Arc<Engine>) {
+    let (told, ended) = channel();
+    thread::spawn(move || {
+        drop(engine);
+        let _ = told.send(());
+    });
+    if ended.recv_timeout(LAST_WORDS) == Err(RecvTimeoutError::Timeout) {
+        tracing::warn!("the cache plugin did not end within {LAST_WORDS:?}, and is left behind");
+    }
 }

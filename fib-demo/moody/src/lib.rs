@@ -35,10 +35,13 @@ struct Garbles;
 /// Panics in each call.
 struct Panics;
 
+/// Keeps values and never ends.
+struct Stays(Keeps);
+
 plugin_sdk::export_plugin! {
     name: "moody",
     cache: {
-        "keeps" => Keeps, "late" => Late, "silent" => Silent, "fails" => Fails, "garbles" => Garbles, "panics" => Panics,
+        "keeps" => Keeps, "late" => Late, "silent" => Silent, "fails" => Fails, "garbles" => Garbles, "panics" => Panics, "stays" => Stays,
     }
 }
 
@@ -235,5 +238,39 @@ impl Cache for Panics {
 
     fn remove(&self, _key: &[u8], _acknowledgement: Acknowledgement) {
         panic!("out of order")
+    }
+}
+
+impl Plugin for Stays {
+    fn create(setup: &Setup<'_>) -> Result<Stays, Error> {
+        Keeps::create(setup).map(Stays)
+    }
+}
+
+impl Cache for Stays {
+    fn get(&self, key: &[u8], lookup: Lookup) {
+        self.0.get(key, lookup);
+    }
+
+    fn set(
+        &self,
+        key: &[u8],
+        value: &[u8],
+        time_to_live: Option<Duration>,
+        acknowledgement: Acknowledgement,
+    ) {
+        self.0.set(key, value, time_to_live, acknowledgement);
+    }
+
+    fn remove(&self, key: &[u8], acknowledgement: Acknowledgement) {
+        self.0.remove(key, acknowledgement);
+    }
+}
+
+impl Drop for Stays {
+    fn drop(&mut self) {
+        loop {
+            thread::park();
+        }
     }
 }

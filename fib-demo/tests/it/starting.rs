@@ -13,7 +13,7 @@ fn a_factory_that_is_not_there_is_named_with_those_that_are() {
         error.contains("libmoody_cache.so cannot be used (create.factory): has no factory `Factory2`"),
         "{error}"
     );
-    assert!(error.contains("it has keeps, late, silent, fails, garbles, panics"), "{error}");
+    assert!(error.contains("it has keeps, late, silent, fails, garbles, panics, stays"), "{error}");
     let error = refusal(&[&[plugin("memory-cache").as_str()], &unknown[..]].concat());
     assert!(error.contains("it has Factory"), "{error}");
 }

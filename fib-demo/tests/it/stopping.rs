@@ -39,3 +39,10 @@ fn what_takes_longer_than_the_deadline_is_cut_off() {
     assert!(told.elapsed() >= Duration::from_millis(200) && told.elapsed() < PATIENCE / 2);
     drop(asked);
 }
+
+#[test]
+fn a_plugin_that_does_not_end_is_left_behind() {
+    let program = Program::start(&[&plugin("moody-cache"), "--cache-plugin-factory-name", "stays"]);
+    assert_eq!(program.get("/fib/20").body, r#"{"result": 6765}"#);
+    assert!(program.stop().contains("the cache plugin did not end within 2s"));
+}

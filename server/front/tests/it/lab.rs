@@ -86,12 +86,24 @@ impl Front {
     }
 
     pub(crate) fn start_at(listeners: Listeners, settings: Settings) -> Self {
+        Self::begin(listeners, settings, false)
+    }
+
+    /// One that is told to stop before it begins.
+    pub(crate) fn start_at_the_end(listeners: Listeners, settings: Settings) -> Self {
+        Self::begin(listeners, settings, true)
+    }
+
+    fn begin(listeners: Listeners, settings: Settings, is_told: bool) -> Self {
         let address = listeners.addresses().unwrap()[0];
         let (release, released) = watch::channel(false);
         let counts = Arc::<Counts>::default();
         let application = Waiting { released, counts: Arc::clone(&counts) };
         let stats = Arc::new(ServerStats::new());
         let (stopper, stop) = http_front::stopper();
+        if is_told {
+            stopper.stop("the test wants it");
+        }
         let in_thread = Arc::clone(&stats);
         let thread =
             std::thread::spawn(move || http_front::serve(application, listeners, &settings, in_thread, stop));
@@ -99,9 +111,7 @@ impl Front {
     }
 
     pub(crate) fn client(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream
+        connect(self.address)
     }
 
     /// A client that has sent these bytes, once so many answers have been begun.
@@ -157,6 +167,13 @@ impl Drop for Front {
             outcome.unwrap();
         }
     }
+}
+
+/// A client that does not wait for ever.
+pub(crate) fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
 }
 
 /// All that still comes.

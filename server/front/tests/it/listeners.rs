@@ -5,7 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 
 use http_front::{FrontError, Listeners, Settings};
 
-use crate::lab::{Front, PATIENCE, get, rest};
+use crate::lab::{Front, PATIENCE, connect, get, rest};
 
 fn quiet() -> Settings {
     Settings { access_log: false, ..Settings::default() }
@@ -17,8 +17,7 @@ fn listener(host: &str) -> TcpListener {
 }
 
 fn ask(address: SocketAddr) -> String {
-    let mut client = TcpStream::connect(address).unwrap();
-    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut client = connect(address);
     client.write_all(&get("/now", true)).unwrap();
     rest(&mut client)
 }
@@ -44,8 +43,8 @@ fn a_socket_that_is_busy_keeps_no_other_from_its_turn() {
     let (busy, other) = (listener("127.0.0.1"), listener("127.0.0.1"));
     let (busy_address, other_address) = (busy.local_addr().unwrap(), other.local_addr().unwrap());
     // Fewer slots than connections: those that wait at the first may not be taken all before the one at the second.
-    let mut waiting: Vec<TcpStream> = (0..20).map(|_| TcpStream::connect(busy_address).unwrap()).collect();
-    let mut second = TcpStream::connect(other_address).unwrap();
+    let mut waiting: Vec<TcpStream> = (0..20).map(|_| connect(busy_address)).collect();
+    let mut second = connect(other_address);
     second.write_all(&get("/now", true)).unwrap();
     let listeners = Listeners::share(vec![busy, other], 1).unwrap();
     // Those who wait without a word keep their slots for longer than anybody waits here.
@@ -86,12 +85,12 @@ fn what_waits_at_a_shared_socket_is_left_to_the_next() {
 fn what_waits_at_a_socket_of_ones_own_is_served_before_the_end() {
     let own = listener("127.0.0.1");
     let address = own.local_addr().unwrap();
-    let mut clients: Vec<TcpStream> = (0..20).map(|_| TcpStream::connect(address).unwrap()).collect();
+    let mut clients: Vec<TcpStream> = (0..20).map(|_| connect(address)).collect();
     for client in &mut clients {
         client.write_all(&get("/now", false)).unwrap();
     }
-    let front = Front::start_at(vec![own].into(), quiet());
-    front.stop();
+    // Told to stop before it accepts any.
+    Front::start_at_the_end(vec![own].into(), quiet()).stop();
     for client in &mut clients {
         assert!(rest(client).starts_with("HTTP/1.1 200 OK\r\n"));
     }

@@ -57,6 +57,10 @@ pub struct Setup {
     pub script: serde_json::Value,
     /// What `set_backend_library` names; `None` without that directive.
     pub library: Option<String>,
+    /// Further files in the folder that it shares with the test, by name.
+    pub files: Vec<(String, String)>,
+    /// The version of nginx that the module is built for, if that is another one.
+    pub module_for: Option<&'static str>,
     /// Whether nginx goes into the background.
     pub daemon: bool,
 }
@@ -83,6 +87,8 @@ impl Default for Setup {
                 "three.test": { "upstreams": [["127.0.0.1:8003", 1]] },
             }),
             library: Some(format!("{MOUNTED}/{RESOLVER}")),
+            files: Vec::new(),
+            module_for: None,
             daemon: false,
         }
     }
@@ -102,6 +108,13 @@ impl Setup {
     #[must_use]
     pub fn with_host(mut self, host: &str, entry: serde_json::Value) -> Setup {
         self.script[host] = entry;
+        self
+    }
+
+    /// With a further file, which nginx sees below `/run/nginx`.
+    #[must_use]
+    pub fn with_file(mut self, name: &str, text: &str) -> Setup {
+        self.files.push((name.to_owned(), text.to_owned()));
         self
     }
 
@@ -279,7 +292,7 @@ fn image(edition: Edition) -> String {
 
 /// A folder with all that nginx reads, and where nginx sees its configuration.
 fn lay_out(edition: Edition, setup: &Setup) -> Result<(TempDir, String), Missing> {
-    let module = module(edition)?;
+    let module = module(Edition { version: setup.module_for.unwrap_or(edition.version), ..edition })?;
     let folder = tempfile::Builder::new().prefix("nginx-").tempdir().expect("a temporary folder");
     // Plugins are trusted only where nobody else can write.
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("a folder of our own");
@@ -292,6 +305,9 @@ fn lay_out(edition: Edition, setup: &Setup) -> Result<(TempDir, String), Missing
     let write =
         |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("a folder of our own");
     write("script.json", &setup.script.to_string());
+    for (name, text) in &setup.files {
+        write(name, text);
+    }
     write(&format!("{mark}.conf"), &setup.configuration());
     Ok((folder, format!("{MOUNTED}/{mark}.conf")))
 }

@@ -4,6 +4,7 @@
 
 use std::ffi::c_void;
 use std::ptr;
+use std::rc::Rc;
 
 use backend_balance::Rules;
 use ngx::core::Status;
@@ -17,7 +18,7 @@ use ngx::http::{HttpModuleServerConf, NgxHttpUpstreamModule};
 use ngx::ngx_string;
 use plugin_host::{Outcome, Upstream};
 
-use crate::worker::Worker;
+use crate::worker::{Answer, Worker};
 use crate::{address, config, lookup, memory};
 
 /// Makes the upstream block that is being read a balanced one.
@@ -102,8 +103,9 @@ unsafe extern "C" fn init_upstream(
 /// The servers of one request, in its pool.
 struct Peers {
     pool: *mut ngx_pool_t,
-    host: String,
-    upstreams: Vec<Upstream>,
+    request: *mut ngx_http_request_t,
+    named_by: Option<usize>,
+    upstreams: Rc<[Upstream]>,
     tried: Vec<bool>,
     current: Option<usize>,
     rules: Rules,
@@ -123,12 +125,16 @@ unsafe extern "C" fn init_peer(
     // Answered before, unless the block's name came from a variable; it is too late to wait now.
     // SAFETY: as above.
     unsafe { lookup.ask(&worker, request, false) };
-    let upstreams = lookup.upstreams().to_vec();
+    let (upstreams, named_by) = match &lookup.answer {
+        Some(Answer::Upstreams { upstreams, named_by }) => (Rc::clone(upstreams), *named_by),
+        _ => (Rc::default(), None),
+    };
     // SAFETY: as above; a request that is passed on has a structure for its upstream.
     unsafe {
         let peers = Peers {
             pool: (*request).pool,
-            host: lookup::host_of(request).unwrap_or_default().to_owned(),
+            request,
+            named_by,
             tried: vec![false; upstreams.len()],
             upstreams,
             current: None,
@@ -196,7 +202,9 @@ unsafe extern "C" fn free_peer(
                 (true, false) => Outcome::Failed,
                 (true, true) => Outcome::TimedOut,
             };
-            worker.heard(&peers.host, &peers.upstreams[current], outcome, peers.rules);
+            // SAFETY: the request is alive while its upstream is.
+            let host = unsafe { lookup::host_of(peers.request) }.unwrap_or_default();
+            worker.heard((host, peers.named_by), &peers.upstreams[current], outcome, peers.rules);
         }
     }
     connection.tries = connection.tries.saturating_sub(1);

@@ -29,16 +29,23 @@ impl HttpModule for Module {
 /// What holds for all of `http`.
 #[derive(Debug, Default)]
 pub(crate) struct MainConf {
-    /// The resolver plugin.
-    pub(crate) library: Option<String>,
-    /// What the resolver reads: its setting `path`.
-    pub(crate) map: Option<String>,
+    /// The resolvers, in the order in which they are asked.
+    pub(crate) resolvers: Vec<ResolverConf>,
     /// Upstream blocks with `set_backend_balancer`.
     pub(crate) balanced: Vec<*mut ngx_http_upstream_srv_conf_t>,
     /// Whether `set_backend` stands anywhere.
     pub(crate) has_variables: bool,
     /// The modules that pass requests to upstream blocks, by their place among the configurations of a location.
     passing: Vec<usize>,
+}
+
+/// A resolver.
+#[derive(Debug)]
+pub(crate) struct ResolverConf {
+    /// The plugin's file.
+    pub(crate) library: String,
+    /// What it reads, or whom it asks: its setting `path`.
+    pub(crate) map: Option<String>,
 }
 
 /// What holds for an upstream block.

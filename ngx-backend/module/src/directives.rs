@@ -13,7 +13,7 @@ use ngx::ffi::{
 use ngx::http::HttpModuleMainConf;
 use ngx::ngx_string;
 
-use crate::config::{LocationConf, MainConf, Module, UpstreamConf};
+use crate::config::{LocationConf, MainConf, Module, ResolverConf, UpstreamConf};
 use crate::{address, balancer, variable};
 
 type Set = unsafe extern "C" fn(*mut ngx_conf_t, *mut ngx_command_t, *mut c_void) -> *mut c_char;
@@ -143,8 +143,11 @@ unsafe extern "C" fn set_backend_library(
     _: *mut ngx_command_t,
     conf: *mut c_void,
 ) -> *mut c_char {
-    // SAFETY: nginx passes this module's configuration.
-    unsafe { set_path(cf, &mut (*conf.cast::<MainConf>()).library) }
+    // SAFETY: nginx passes this module's configuration, which is being read.
+    let (path, main) = unsafe { (path(cf), &mut *conf.cast::<MainConf>()) };
+    let Some(library) = path else { return NGX_CONF_ERROR };
+    main.resolvers.push(ResolverConf { library, map: None });
+    NGX_CONF_OK
 }
 
 unsafe extern "C" fn set_backend_map(
@@ -152,29 +155,38 @@ unsafe extern "C" fn set_backend_map(
     _: *mut ngx_command_t,
     conf: *mut c_void,
 ) -> *mut c_char {
-    // SAFETY: nginx passes this module's configuration.
-    unsafe { set_path(cf, &mut (*conf.cast::<MainConf>()).map) }
-}
-
-/// # Safety
-/// The configuration is being read.
-unsafe fn set_path(cf: *mut ngx_conf_t, place: &mut Option<String>) -> *mut c_char {
-    if place.is_some() {
-        return DUPLICATE.as_ptr().cast_mut();
-    }
-    // SAFETY: the caller's promise.
-    let word = unsafe { &mut words(cf)[1] };
-    // Relative to nginx's prefix, as the paths of `load_module` are.
-    // SAFETY: the caller's promise.
-    if unsafe { ngx_conf_full_name((*cf).cycle, word, 0) } != NGX_OK as ngx_int_t {
-        return NGX_CONF_ERROR;
-    }
-    match std::str::from_utf8(word.as_bytes()) {
-        Ok(path) => *place = Some(path.to_owned()),
-        // SAFETY: the caller's promise.
-        Err(_) => return unsafe { refuse(cf, format_args!("the path is not UTF-8")) },
+    // SAFETY: nginx passes this module's configuration, which is being read.
+    let (path, main) = unsafe { (path(cf), &mut *conf.cast::<MainConf>()) };
+    let Some(map) = path else { return NGX_CONF_ERROR };
+    match main.resolvers.last_mut() {
+        Some(ResolverConf { map: place @ None, .. }) => *place = Some(map),
+        Some(_) => return DUPLICATE.as_ptr().cast_mut(),
+        None => {
+            let line = format_args!("set_backend_map stands behind the set_backend_library that reads it");
+            // SAFETY: the configuration is being read.
+            return unsafe { refuse(cf, line) };
+        }
     }
     NGX_CONF_OK
+}
+
+/// The argument as a path, relative to nginx's prefix as those of `load_module` are. `None` once an error is logged.
+///
+/// # Safety
+/// The configuration is being read.
+unsafe fn path(cf: *mut ngx_conf_t) -> Option<String> {
+    // SAFETY: the caller's promise.
+    let word = unsafe { &mut words(cf)[1] };
+    // SAFETY: the caller's promise.
+    if unsafe { ngx_conf_full_name((*cf).cycle, word, 0) } != NGX_OK as ngx_int_t {
+        return None;
+    }
+    let path = std::str::from_utf8(word.as_bytes()).ok().map(str::to_owned);
+    if path.is_none() {
+        // SAFETY: the caller's promise.
+        unsafe { refuse(cf, format_args!("the path is not UTF-8")) };
+    }
+    path
 }
 
 unsafe extern "C" fn set_backend_default(

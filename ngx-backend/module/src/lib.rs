@@ -4,6 +4,9 @@
 //! http {
 //!     set_backend_library /usr/lib/dynlab/snapshot.so;
 //!     set_backend_map     /run/backend/map;
+//!     # Asked where the one before does not know.
+//!     set_backend_library /usr/lib/dynlab/socket.so;
+//!     set_backend_map     /run/backend/resolve.sock;
 //!
 //!     # Keeps connections to upstreams open.
 //!     upstream by_host {

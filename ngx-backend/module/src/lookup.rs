@@ -92,7 +92,9 @@ impl Lookup {
         // SAFETY: the caller's promise.
         let default = unsafe { &config::of_location(request).default };
         self.answer = Some(match (answer, default) {
-            (Answer::Unknown, Some(default)) => Answer::Upstreams(vec![default.clone()]),
+            (Answer::Unknown, Some(default)) => {
+                Answer::Upstreams { upstreams: [default.clone()].into(), named_by: None }
+            }
             (answer, _) => answer,
         });
         None
@@ -101,7 +103,7 @@ impl Lookup {
     /// The upstreams that the answer names; none if it names none, or if there is none yet.
     pub(crate) fn upstreams(&self) -> &[Upstream] {
         match &self.answer {
-            Some(Answer::Upstreams(upstreams)) => upstreams,
+            Some(Answer::Upstreams { upstreams, .. }) => upstreams,
             _ => &[],
         }
     }

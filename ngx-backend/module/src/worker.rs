@@ -1,10 +1,11 @@
-//! One worker process: its resolver, the requests that wait for it, and what is known of upstreams.
+//! One worker process: its resolvers, the requests that wait for it, and what is known of upstreams.
 
 use std::collections::HashMap;
 use std::fmt::Arguments;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,13 +22,13 @@ use plugin_host::{
 };
 
 use crate::bell::{Bell, Listener};
-use crate::config::{MainConf, Module};
+use crate::config::{Module, ResolverConf};
 use crate::log::{self, Valve, write_for_worker};
 use crate::{address, content};
 
 /// What a worker has, from `init_process` to `exit_process`.
 pub(crate) struct Worker {
-    resolver: Resolver,
+    resolvers: Vec<Resolver>,
     /// Without it, no request waits.
     bell: Option<(Arc<Bell>, Mutex<Option<Listener>>)>,
     tickets: AtomicU64,
@@ -42,8 +43,6 @@ enum Resolver {
     Works(ResolverInstance),
     /// It could not be loaded; the log has said why.
     Refused,
-    /// The configuration names none.
-    Absent,
 }
 
 /// A request that waits for its ticket to be rung.
@@ -55,7 +54,12 @@ unsafe impl Send for Waiting {}
 /// What a resolver knows of a host.
 pub(crate) enum Answer {
     /// These serve it, at least one.
-    Upstreams(Vec<Upstream>),
+    Upstreams {
+        /// Which. Shared with the balancer, which may outlive the state of the lookup.
+        upstreams: Rc<[Upstream]>,
+        /// The resolver that names them, by its place; `None` for the default of the configuration.
+        named_by: Option<usize>,
+    },
     /// Nobody serves it.
     Unknown,
     /// Nobody can tell; the log says why.
@@ -86,14 +90,10 @@ pub(crate) unsafe extern "C" fn start(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     let serves = [NGX_PROCESS_WORKER, NGX_PROCESS_SINGLE].contains(&(process as u32));
     // SAFETY: nginx passes its cycle.
     if let Some(main) = Module::main_conf(unsafe { &*cycle }).filter(|_| serves) {
-        let resolver = match &main.library {
-            Some(library) => load_resolver(library, main),
-            None => Resolver::Absent,
-        };
         // SAFETY: in a worker, events are set up before modules like this one.
         let bell = unsafe { hang_bell(cycle) };
         let worker = Worker {
-            resolver,
+            resolvers: main.resolvers.iter().map(load_resolver).collect(),
             bell,
             tickets: AtomicU64::new(0),
             waiting: Mutex::default(),
@@ -110,38 +110,37 @@ pub(crate) unsafe extern "C" fn start(cycle: *mut ngx_cycle_t) -> ngx_int_t {
 /// Called when the process has served its last request.
 pub(crate) unsafe extern "C" fn end(_: *mut ngx_cycle_t) {
     let worker = lock(&CURRENT).take();
-    // Ends the resolver's threads while there still is a bell that they may ring.
+    // Ends the resolvers' threads while there still is a bell that they may ring.
     drop(worker);
 }
 
-fn load_resolver(library: &str, main: &MainConf) -> Resolver {
-    let loaded = catch_unwind(AssertUnwindSafe(|| try_to_load(library, main)))
+fn load_resolver(conf: &ResolverConf) -> Resolver {
+    let library = &conf.library;
+    let loaded = catch_unwind(AssertUnwindSafe(|| try_to_load(conf)))
         .unwrap_or_else(|_| Err(("host.panicked", "loading it panicked".to_owned())));
     match loaded {
         Ok(resolver) => Resolver::Works(resolver),
         Err((code, text)) => {
-            write_for_worker(
-                log::ERROR,
-                format_args!(
-                    "set_backend_library {library}: refused [{code}]: {text}; no host has an upstream now"
-                ),
+            let line = format_args!(
+                "set_backend_library {library}: refused [{code}]: {text}; it tells no upstreams"
             );
+            write_for_worker(log::ERROR, line);
             Resolver::Refused
         }
     }
 }
 
 /// Loads the plugin and makes an instance; the code and the text of the refusal, if that fails.
-fn try_to_load(library: &str, main: &MainConf) -> Result<ResolverInstance, (&'static str, String)> {
-    let version = std::ffi::CStr::from_bytes_with_nul(NGINX_VERSION.to_bytes_with_nul());
-    let version = version.map(|version| version.to_string_lossy().into_owned()).unwrap_or_default();
+fn try_to_load(conf: &ResolverConf) -> Result<ResolverInstance, (&'static str, String)> {
+    let ResolverConf { library, map } = conf;
+    let version = NGINX_VERSION.to_string_lossy().into_owned();
     let labels = [("server".to_owned(), "nginx".to_owned()), ("server-version".to_owned(), version)];
     let host =
         Host::of_this_process(labels.into()).map_err(|error| ("host.unreadable", log::chain(&error)))?;
     let admission = Admission { kind: Some(Kind::Resolver), ..Admission::default() };
     let plugin =
         load(&host, &admission, Path::new(library)).map_err(|error| (error.code(), log::chain(&error)))?;
-    let settings = match &main.map {
+    let settings = match map {
         Some(map) => serde_json::json!({ "path": map }).to_string().into_bytes(),
         None => Vec::new(),
     };
@@ -179,35 +178,39 @@ impl Worker {
         lock(&CURRENT).clone()
     }
 
-    /// Asks for the upstreams of `host`.
+    /// Asks for the upstreams of `host`: one resolver after the other, until one knows it or has to find out.
     pub(crate) fn ask(&self, host: &str, may_wait: bool) -> Asked {
-        let resolver = match &self.resolver {
-            Resolver::Works(resolver) => resolver,
-            Resolver::Refused => return Asked::Answered(Answer::Failed),
-            Resolver::Absent => return Asked::Answered(Answer::Unknown),
-        };
-        let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
-        let wake = self.bell.as_ref().filter(|_| may_wait).map(|(bell, _)| {
-            let bell = Arc::clone(bell);
-            Box::new(move || bell.ring(ticket)) as Wake
-        });
-        Asked::Answered(match resolver.resolve(host, wake) {
-            Ok(Resolved::Pending) => return Asked::Pending(ticket),
-            Ok(Resolved::NotFound) => Answer::Unknown,
-            Ok(Resolved::Upstreams(mut upstreams)) => {
-                upstreams.retain(address::is_usable);
-                if upstreams.is_empty() {
+        let mut has_failed = false;
+        for (place, resolver) in self.resolvers.iter().enumerate() {
+            let Resolver::Works(resolver) = resolver else {
+                has_failed = true;
+                continue;
+            };
+            let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
+            let wake = self.bell.as_ref().filter(|_| may_wait).map(|(bell, _)| {
+                let bell = Arc::clone(bell);
+                Box::new(move || bell.ring(ticket)) as Wake
+            });
+            match resolver.resolve(host, wake) {
+                Ok(Resolved::Pending) => return Asked::Pending(ticket),
+                Ok(Resolved::NotFound) => {}
+                Ok(Resolved::Upstreams(mut upstreams)) => {
+                    upstreams.retain(address::is_usable);
+                    if !upstreams.is_empty() {
+                        let upstreams = upstreams.into();
+                        return Asked::Answered(Answer::Upstreams { upstreams, named_by: Some(place) });
+                    }
                     self.note_failure(format_args!("no upstream of {host} is one that nginx can connect to"));
-                    Answer::Failed
-                } else {
-                    Answer::Upstreams(upstreams)
+                    has_failed = true;
+                }
+                Err(error) => {
+                    self.note_failure(format_args!("the resolver failed for {host}: {error}"));
+                    has_failed = true;
                 }
             }
-            Err(error) => {
-                self.note_failure(format_args!("the resolver failed for {host}: {error}"));
-                Answer::Failed
-            }
-        })
+        }
+        // Where one could not tell, the host may be one that it knows.
+        Asked::Answered(if has_failed { Answer::Failed } else { Answer::Unknown })
     }
 
     /// Chooses among those `upstreams` whose index `may_be`: by weight, one that has not failed lately if there is one.
@@ -223,8 +226,14 @@ impl Worker {
         wheel.choose(well.map(weighted)).or_else(|| wheel.choose(all().map(weighted)))
     }
 
-    /// Notes how an upstream of `host` fared, and lets the resolver know.
-    pub(crate) fn heard(&self, host: &str, upstream: &Upstream, outcome: Outcome, rules: Rules) {
+    /// Notes how an upstream of `host` fared, and lets the resolver know that has named it.
+    pub(crate) fn heard(
+        &self,
+        (host, named_by): (&str, Option<usize>),
+        upstream: &Upstream,
+        outcome: Outcome,
+        rules: Rules,
+    ) {
         let mut health = lock(&self.health);
         if outcome == Outcome::Answered {
             health.answered(&Key::of(upstream));
@@ -239,7 +248,7 @@ impl Worker {
             );
         }
         drop(health);
-        if let Resolver::Works(resolver) = &self.resolver {
+        if let Some(Resolver::Works(resolver)) = named_by.and_then(|place| self.resolvers.get(place)) {
             resolver.report(host, upstream, outcome);
         }
     }

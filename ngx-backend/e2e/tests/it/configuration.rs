@@ -63,8 +63,28 @@ fn mistakes_are_named() {
             "takes max_fails=NUMBER and fail_timeout=TIME, not \"weight=1\"",
         ),
         ("set_backend_map /a;", "\"set_backend_map\" directive is duplicate"),
+        (
+            "set_backend_library /a; set_backend_map /b; set_backend_map /c;",
+            "\"set_backend_map\" directive is duplicate",
+        ),
     ];
     for (block, expected) in blocks {
         check(&Setup::default().with_http(block), Err(expected));
+    }
+    let early = Setup { library: None, ..Setup::default() }.with_http("set_backend_map /a;");
+    check(&early, Err("set_backend_map stands behind the set_backend_library that reads it"));
+}
+
+#[test]
+fn a_module_for_another_nginx_is_refused() {
+    let [old, new] = Edition::NATIVE;
+    for (edition, other, numbers) in
+        [(old, new, "1026003 instead of 1022001"), (new, old, "1022001 instead of 1026003")]
+    {
+        let setup = Setup { module_for: Some(other.version), ..Setup::default() };
+        match Nginx::check(edition, &setup) {
+            Ok((taken, words)) => assert!(!taken && words.contains(&format!("version {numbers}")), "{words}"),
+            Err(missing) => return eprintln!("skipped: {}", missing.0),
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The nginx module in Debian's nginx, with a resolver that does what a script says.
 
 mod balanced;
+mod chain;
 mod configuration;
 mod emulated;
 mod hosts;

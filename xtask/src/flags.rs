@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::bench::SuiteName;
 use crate::ci::Step;
 use crate::engine::{EngineChoice, Mount};
 use crate::lab::Arch;
@@ -66,6 +67,11 @@ pub(crate) enum Verb {
     Build(BuildFlags),
     /// Builds the nginx module for every nginx into `dist/TARGET/nginx-VERSION/`.
     Nginx(NginxFlags),
+    /// Measures, in pairs; or renders, checks and compares runs.
+    ///
+    /// Writes bench-results/runs/DATE-MACHINE-TARGET/ and the index of runs; with --quick, target/bench/.
+    #[command(args_conflicts_with_subcommands = true)]
+    Bench(BenchFlags),
     /// Makes, locks, verifies and exports the pinned images.
     #[command(subcommand)]
     Images(ImagesVerb),
@@ -99,6 +105,78 @@ pub(crate) enum Verb {
     ///
     /// Ends with the program's own exit code, 128 + signal if it was killed by one, 124 if its deadline passed.
     Exec(ExecFlags),
+}
+
+#[derive(Args)]
+pub(crate) struct BenchFlags {
+    #[command(subcommand)]
+    pub(crate) verb: Option<BenchVerb>,
+    /// Only this suite; may be repeated.
+    #[arg(long = "suite", value_enum, value_name = "NAME")]
+    pub(crate) suites: Vec<SuiteName>,
+    /// Shorter than three minutes: proves that everything runs, and measures nothing.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// How many rounds, in each of which every subject is measured once. Default: 20; with --quick 1.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) pairs: Option<u32>,
+    /// What this repository's programs are built for. Default: this machine's own architecture, with glibc.
+    #[arg(long, value_name = "TRIPLE")]
+    pub(crate) target: Option<String>,
+    /// Cores that servers run on, as 0,1. Default: the first half.
+    #[arg(long, value_name = "CORES", value_delimiter = ',')]
+    pub(crate) server_cores: Vec<usize>,
+    /// Cores that what loads them runs on. Default: the other half.
+    #[arg(long, value_name = "CORES", value_delimiter = ',')]
+    pub(crate) generator_cores: Vec<usize>,
+    /// What the machine is called in the run's name. Default: after its processor.
+    #[arg(long, value_name = "NAME", value_parser = parse_machine)]
+    pub(crate) machine: Option<String>,
+    /// Write the run to this folder instead.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+impl BenchFlags {
+    /// The command line as runs record it: without what is of this machine alone.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let mut words = vec!["bench".to_owned()];
+        for suite in &self.suites {
+            words.extend(["--suite".to_owned(), suite.name()]);
+        }
+        if self.quick {
+            words.push("--quick".to_owned());
+        }
+        let cores = |cores: &[usize]| {
+            let cores: Vec<String> = cores.iter().map(usize::to_string).collect();
+            (!cores.is_empty()).then(|| cores.join(","))
+        };
+        let with_values = [
+            ("--pairs", self.pairs.map(|pairs| pairs.to_string())),
+            ("--target", self.target.clone()),
+            ("--server-cores", cores(&self.server_cores)),
+            ("--generator-cores", cores(&self.generator_cores)),
+        ];
+        for (flag, value) in with_values {
+            words.extend(value.into_iter().flat_map(|value| [flag.to_owned(), value]));
+        }
+        words
+    }
+}
+
+#[derive(Subcommand)]
+pub(crate) enum BenchVerb {
+    /// Renders pages, plots and the index of all committed runs from their raw samples.
+    Render,
+    /// Renders them again and compares; exit code 1 when something is stale.
+    Check,
+    /// Sets the subjects of one run against the same ones of another.
+    Compare {
+        /// A committed run by its name, or the folder of one.
+        old: String,
+        /// Another.
+        new: String,
+    },
 }
 
 #[derive(Subcommand)]
@@ -216,6 +294,15 @@ fn parse_mount(text: &str) -> Result<Mount, String> {
     let (rest, writable) = text.strip_suffix(":rw").map_or((text, false), |rest| (rest, true));
     let (source, target) = rest.split_once(':').ok_or("expected SOURCE:TARGET or SOURCE:TARGET:rw")?;
     Ok(Mount { source: source.into(), target: target.into(), writable })
+}
+
+/// It becomes part of a folder's name.
+fn parse_machine(text: &str) -> Result<String, String> {
+    let fits = |one: char| one.is_ascii_lowercase() || one.is_ascii_digit() || one == '-';
+    if text.is_empty() || !text.chars().all(fits) {
+        return Err("expected small letters, digits and hyphens".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 fn parse_variable(text: &str) -> Result<(String, OsString), String> {

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod atomic;
+mod bench;
 mod build;
 mod ci;
 mod codegen;
@@ -21,6 +22,7 @@ mod matrix;
 mod paths;
 mod process;
 mod progress;
+mod rendered;
 
 use std::process::ExitCode;
 
@@ -53,6 +55,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Verb::Matrix(flags) => matrix::run(&flags.into(), &ground),
         Verb::Build(flags) => build::run(&flags.targets, &ground),
         Verb::Nginx(flags) => build::nginx::run(flags, &ground),
+        Verb::Bench(flags) => bench::run(flags, &ground),
         Verb::Images(verb) => images::run(&ground.images, verb),
         Verb::Test => ci::test(&ground),
         Verb::Ci { steps } => ci::run(steps, &ground),

@@ -33,6 +33,12 @@ impl Progress {
         self.style(&bar, "{msg:28} [{bar:30}] {pos}/{len} {elapsed}", what)
     }
 
+    /// Work of `length` units that takes many minutes.
+    pub(crate) fn long_bar(&self, length: u64, what: &str) -> ProgressBar {
+        let bar = self.bars.add(ProgressBar::new(length));
+        self.style(&bar, "{msg:24} [{bar:20}] {pos}/{len} {elapsed}, {eta} left", what)
+    }
+
     fn style(&self, bar: &ProgressBar, template: &str, what: &str) -> ProgressBar {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);

@@ -33,7 +33,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("moody-cache", &["plugin-sdk"]),
     // And plugins: see MAY_LINK_PLUGINS.
     ("static-server", &["server"]),
-    ("xtask", &["plugin-compat"]),
+    ("bench-driver", &[]),
+    ("xtask", &["bench-driver", "plugin-compat"]),
 ];
 
 /// What a plugin may depend on: it is written against the SDK alone.

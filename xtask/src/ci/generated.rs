@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::ground::Ground;
-use crate::{codegen, images, matrix};
+use crate::{bench, codegen, images, matrix};
 
 /// Checks every generated file that can be checked without running the lab.
 ///
@@ -12,5 +12,6 @@ use crate::{codegen, images, matrix};
 pub(crate) fn check(ground: &Ground) -> Result<()> {
     codegen::run(true)?;
     images::check_locks(&ground.images)?;
+    bench::check(&ground.repository)?;
     matrix::check_rendering(&ground.repository)
 }

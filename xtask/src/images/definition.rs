@@ -121,14 +121,8 @@ impl Definition {
     pub(crate) fn read_all(repository: &Path, hosts: &[Host]) -> Result<Vec<Definition>> {
         let containers = repository.join("containers");
         let mut definitions = Vec::new();
-        let folders =
-            fs::read_dir(&containers).with_context(|| format!("cannot list {}", containers.display()))?;
-        for entry in folders {
-            let folder = entry?.path();
+        for folder in defining_folders(&containers)? {
             let file = folder.join("image.toml");
-            if !file.is_file() {
-                continue;
-            }
             let text =
                 fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
             let family = family::parse(&text, hosts).with_context(|| format!("{}", file.display()))?;
@@ -203,6 +197,26 @@ impl Definition {
     }
 }
 
+/// The folders in `containers`, and in those of its folders that only group others, that have an `image.toml`.
+fn defining_folders(containers: &Path) -> Result<Vec<PathBuf>> {
+    let subfolders = |folder: &Path| -> Result<Vec<PathBuf>> {
+        let list = || -> std::io::Result<Vec<PathBuf>> {
+            fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect()
+        };
+        list().with_context(|| format!("cannot list {}", folder.display()))
+    };
+    let defines = |folder: &PathBuf| folder.join("image.toml").is_file();
+    let mut found = Vec::new();
+    for folder in subfolders(containers)?.into_iter().filter(|folder| folder.is_dir()) {
+        if defines(&folder) {
+            found.push(folder);
+        } else {
+            found.extend(subfolders(&folder)?.into_iter().filter(defines));
+        }
+    }
+    Ok(found)
+}
+
 fn main_component() -> Vec<String> {
     vec!["main".to_owned()]
 }
@@ -212,5 +226,26 @@ pub(crate) fn debian_arch(arch: Arch) -> &'static str {
     match arch {
         Arch::X86_64 => "amd64",
         Arch::Aarch64 => "arm64",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_that_define_no_image_group_those_that_do() {
+        let containers = tempfile::tempdir().unwrap();
+        for folder in ["plain", "group/one", "group/two", "group/deeper/three", "empty"] {
+            fs::create_dir_all(containers.path().join(folder)).unwrap();
+        }
+        for defines in ["plain", "group/one", "group/deeper/three"] {
+            fs::write(containers.path().join(defines).join("image.toml"), "").unwrap();
+        }
+        fs::write(containers.path().join("README.md"), "").unwrap();
+        let mut found = defining_folders(containers.path()).unwrap();
+        found.sort();
+        let expected = ["group/one", "plain"].map(|folder| containers.path().join(folder));
+        assert_eq!(found, expected);
     }
 }

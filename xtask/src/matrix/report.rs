@@ -12,8 +12,10 @@ use super::scenario_cell::ScenarioCell;
 use crate::atomic;
 use crate::error::Stop;
 use crate::lab::{Arch, Libc, Scenario};
+use crate::rendered;
 
 const JSON: &str = "bench-results/matrix/matrix.json";
+const RENEW: &str = "cargo xtask matrix";
 /// The page that people read, relative to the repository.
 pub(crate) const PAGE: &str = "bench-results/matrix/README.md";
 
@@ -215,10 +217,7 @@ impl Report {
             return self.check_part(repository);
         }
         for (file, text) in self.files(repository)? {
-            let committed = fs::read_to_string(&file).unwrap_or_default();
-            if let Some((line, old, new)) = first_difference(&committed, &text) {
-                return Err(stale(&file, format!("line {line}: committed {old:?}, now {new:?}")));
-            }
+            rendered::check(&file, &text, RENEW)?;
         }
         Ok(())
     }
@@ -285,26 +284,7 @@ fn with_table(text: &str, table: &str) -> Result<String> {
 }
 
 fn stale(file: &Path, difference: String) -> anyhow::Error {
-    let name = file.display();
-    Stop::Disagreement(format!(
-        "{name} is stale ({difference}); run `cargo xtask matrix` and commit what it writes"
-    ))
-    .into()
-}
-
-fn first_difference<'a>(old: &'a str, new: &'a str) -> Option<(usize, &'a str, &'a str)> {
-    if old == new {
-        return None;
-    }
-    let mut old_lines = old.lines();
-    let mut new_lines = new.lines();
-    for line in 1.. {
-        let (old, new) = (old_lines.next(), new_lines.next());
-        if old != new || old.is_none() {
-            return Some((line, old.unwrap_or("<end>").trim(), new.unwrap_or("<end>").trim()));
-        }
-    }
-    None
+    rendered::stale(file, &difference, RENEW)
 }
 
 #[cfg(test)]
@@ -392,13 +372,5 @@ mod tests {
         not_run.scenario_cells[1].observed = NOT_RUN.to_owned();
         let error = not_run.check_that_all_ran().unwrap_err();
         assert_eq!(Stop::exit_code_of(&error), 3);
-    }
-
-    #[test]
-    fn the_first_difference_is_shown() {
-        assert_eq!(first_difference("a\nb\n", "a\nb\n"), None);
-        assert_eq!(first_difference("a\nb\n", "a\nc\n"), Some((2, "b", "c")));
-        assert_eq!(first_difference("a\n", "a\nb\n"), Some((2, "<end>", "b")));
-        assert_eq!(first_difference("a", "a\n"), Some((2, "<end>", "<end>")));
     }
 }

@@ -1,0 +1,4 @@
+//! Takes samples of a server of its own, which can be slow, wrong and rude.
+
+mod rude_server;
+mod samples;

@@ -1,0 +1,150 @@
+//! What is told of good servers, bad ones and servers that are asked too much.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
+
+use bench_driver::{
+    Ask, ConstantRate, Copy, Load, Order, Outcome, Program, Saturate, TextFile, Unmeasured, take,
+};
+
+use crate::rude_server::{ADDRESS, BEHAVIOUR, BODY, run_if_asked};
+
+/// Not a test: with the environment of [`order`] this program is the server.
+#[test]
+fn serve() {
+    run_if_asked();
+}
+
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+fn order(behaviour: &str, load: Load) -> Order {
+    let address = free_address();
+    let myself = std::env::current_exe().unwrap().display().to_string();
+    let argv = [&myself, "--exact", "samples::serve", "--nocapture"].map(|word| word.to_string());
+    let env = [(BEHAVIOUR, behaviour.to_owned()), (ADDRESS, address.to_string())];
+    Order {
+        server: Program {
+            argv: argv.into(),
+            env: env.map(|(name, value)| (name.to_owned(), value)).into(),
+            patience_seconds: 30.0,
+            ..Program::default()
+        },
+        ask: Ask {
+            address,
+            path: "/right".to_owned(),
+            content_type: "application/json".to_owned(),
+            body: BODY.to_owned(),
+        },
+        load,
+    }
+}
+
+fn at_rate(per_second: f64, connections: usize) -> Load {
+    Load::ConstantRate(ConstantRate {
+        per_second,
+        connections,
+        threads: 1,
+        seconds: 1.0,
+        warm_up_seconds: 0.2,
+        cores: Vec::new(),
+    })
+}
+
+fn percentiles(outcome: &Outcome) -> BTreeMap<String, f64> {
+    outcome.percentiles.iter().map(|(percent, value)| (percent.to_string(), *value)).collect()
+}
+
+#[test]
+fn every_request_that_is_due_is_sent_and_counted() {
+    let outcome = take(&order("good", at_rate(500.0, 4))).unwrap();
+    assert_eq!((outcome.failed.as_deref(), outcome.requests, outcome.processes), (None, 500, 1));
+    assert!(outcome.peak_rss_bytes > 100_000 && outcome.start_seconds > 0.0, "{outcome:?}");
+    let percentiles = percentiles(&outcome);
+    assert!(percentiles["50"] <= percentiles["99"] && percentiles["99"] <= percentiles["100"], "{outcome:?}");
+    assert!(outcome.late_p99_seconds.is_some());
+}
+
+/// Requests that were due while the server stood still have waited from when they were due, not from when a connection was free.
+#[test]
+fn a_stall_is_seen_by_all_who_would_have_waited() {
+    let outcome = take(&order("stalls", at_rate(500.0, 2))).unwrap();
+    assert_eq!((outcome.failed.as_deref(), outcome.requests), (None, 500));
+    // Of 400 ms without answers a tenth of all requests has waited more than 300 ms, and two connections alone would be two requests.
+    let percentiles = percentiles(&outcome);
+    assert!(percentiles["90"] > 0.2, "{outcome:?}");
+}
+
+#[test]
+fn a_server_that_fails_under_load_fails_the_sample() {
+    for (behaviour, why) in [("fails-later", "an answer was 500"), ("closes-later", "a connection failed")] {
+        let outcome = take(&order(behaviour, at_rate(500.0, 2))).unwrap();
+        let failed = outcome.failed.unwrap_or_default();
+        assert!(failed.contains(why), "{behaviour}: {failed}");
+    }
+}
+
+#[test]
+fn a_server_that_is_not_the_right_one_is_not_measured() {
+    let cases = [
+        ("wrong", "/right is answered 200 application/json \"{\\\"right\\\": false}\""),
+        ("ends", "I do not want to"),
+    ];
+    for (behaviour, complaint) in cases {
+        let error = take(&order(behaviour, at_rate(100.0, 1))).unwrap_err();
+        assert!(matches!(error, Unmeasured::Server(_)) && error.to_string().contains(complaint), "{error}");
+    }
+}
+
+#[test]
+fn files_are_there_before_the_server_starts() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(path("from"), "copied").unwrap();
+    let mut order = order("good", at_rate(100.0, 1));
+    order.server.texts = vec![TextFile { path: path("sub/text"), text: "written".to_owned() }];
+    order.server.copies = vec![Copy { from: path("from"), to: path("sub/deeper/copy") }];
+    take(&order).unwrap();
+    assert_eq!(std::fs::read_to_string(path("sub/text")).unwrap(), "written");
+    assert_eq!(std::fs::read_to_string(path("sub/deeper/copy")).unwrap(), "copied");
+    let mode = std::fs::metadata(path("sub/deeper/copy")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o644);
+    order.server.copies[0].from = path("nothing");
+    assert!(take(&order).unwrap_err().to_string().contains("nothing"));
+}
+
+/// A stand-in for wrk that prints what wrk prints: the real one is in the image `bench-tools`.
+#[test]
+fn what_wrk_says_becomes_the_sample() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("report.lua").display().to_string();
+    let said = r#"    Latency     1.00ms    2.00ms  10.00ms   90.00%
+    Req/Sec     2.50k     1.00k    5.00k    70.00%
+{"duration_us":2000000,"requests":5000,"bytes":1,"percentiles_us":[[50,900]],"max_us":10000,"errors":{"connect":0,"read":2,"write":0,"status":0,"timeout":0}}"#;
+    std::fs::write(&script, said).unwrap();
+    let saturate = |wrk: &str| {
+        Load::Saturate(Saturate {
+            wrk: wrk.to_owned(),
+            script: script.clone(),
+            threads: 1,
+            connections: 64,
+            seconds: 2,
+            warm_up_seconds: 1,
+            cores: Vec::new(),
+        })
+    };
+    let program = folder.path().join("wrk");
+    // The script's path is wrk's seventh word.
+    std::fs::write(&program, "#!/bin/sh\ncat \"$6\"\n").unwrap();
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let outcome = take(&order("good", saturate(&program.display().to_string()))).unwrap();
+    assert_eq!((outcome.requests, outcome.seconds), (5000, 2.0));
+    assert_eq!(outcome.failed.as_deref(), Some("2 reads that failed"));
+    assert_eq!(outcome.percentiles, [(50.0, 0.0009), (100.0, 0.01)]);
+    assert_eq!(outcome.wrk.len(), bench_driver::WRK_COLUMNS.len());
+
+    let error = take(&order("good", saturate("/bin/false"))).unwrap_err();
+    assert!(error.to_string().starts_with("`/bin/false -t1 -c64 -d1s --latency -s"), "{error}");
+}

@@ -1,0 +1,200 @@
+//! Where samples are taken: built programs, images of peers, cores, and the job of one sample.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use bench_driver::{Load, Order, Outcome};
+
+use super::environment::Environment;
+use super::machine;
+use crate::build::{self, Manifest, Workshop};
+use crate::engine::{self, Engine, Exit, Job, Mount};
+use crate::flags::BenchFlags;
+use crate::ground::Ground;
+use crate::image::Image;
+use crate::lab::{Lab, Target};
+use crate::process;
+
+/// The image that samples are taken in.
+const TOOLS: &str = "bench-tools";
+/// The program that takes them.
+const DRIVER: &str = "bench-driver";
+/// Where `dist/` lies there.
+pub(crate) const DIST: &str = "/dist";
+/// Where images of peers lie there.
+const PEERS: &str = "/peers";
+/// For a sample beside the time that its load takes: start and end of the server, and of the sandbox.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Everything that suites need.
+pub(crate) struct Bed<'a> {
+    ground: &'a Ground,
+    engine: Box<dyn Engine>,
+    tools: Image,
+    peers: BTreeMap<String, Image>,
+    /// What is built for [`Bed::target`].
+    manifest: Manifest,
+    /// The target of all programs of this repository that are measured.
+    pub(crate) target: Target,
+    /// That of the driver, which is the same in all runs: this machine's own, with glibc.
+    driver_target: String,
+    /// The cores of servers.
+    pub(crate) server_cores: Vec<usize>,
+    /// The cores of what loads them.
+    pub(crate) generator_cores: Vec<usize>,
+    /// How many rounds there are.
+    pub(crate) rounds: u32,
+    /// Whether it only has to run.
+    pub(crate) quick: bool,
+}
+
+impl<'a> Bed<'a> {
+    /// Builds programs and images.
+    ///
+    /// # Errors
+    /// A target that is not this machine's own, and whatever keeps something from being built.
+    pub(crate) fn make(ground: &'a Ground, flags: &BenchFlags, peers: &[&str]) -> Result<Bed<'a>> {
+        let lab = Lab::read(&ground.repository)?;
+        let arch = engine::native();
+        let driver_target = format!("{arch}-unknown-linux-gnu");
+        let asked = flags.target.clone().unwrap_or_else(|| driver_target.clone());
+        let target = lab.select_targets(std::slice::from_ref(&asked))?[0];
+        if target.arch != arch {
+            bail!(
+                "{asked} would run emulated here, and what is emulated is never timed; run it on such a machine"
+            );
+        }
+        let cores = machine::cores()?;
+        let (server_cores, generator_cores) =
+            machine::share(&cores, &flags.server_cores, &flags.generator_cores)?;
+
+        let engine = ground.engine([])?;
+        engine.check(arch)?;
+        let toolchain = ground.image(build::TOOLCHAIN)?;
+        let workshop = Workshop { ground, engine: engine.as_ref(), toolchain: &toolchain };
+        let mut targets = lab.select_targets(std::slice::from_ref(&driver_target))?;
+        if target.triple != driver_target {
+            targets.push(target);
+        }
+        let dists = build::ensure(&lab, &targets, &workshop)?;
+        let manifest = dists.last().context("nothing was built")?.manifest.clone();
+        let mut images = BTreeMap::new();
+        for &peer in peers {
+            images.insert(peer.to_owned(), ground.image(peer)?);
+        }
+        let tools = ground.image(TOOLS)?;
+        let target = target.clone();
+        let rounds = flags.pairs.unwrap_or(if flags.quick { 1 } else { DEFAULT_ROUNDS });
+        let quick = flags.quick;
+        Ok(Bed {
+            ground,
+            engine,
+            tools,
+            peers: images,
+            manifest,
+            target,
+            driver_target,
+            server_cores,
+            generator_cores,
+            rounds,
+            quick,
+        })
+    }
+
+    /// Where a program of this repository lies in the image.
+    pub(crate) fn program(&self, name: &str) -> Result<String> {
+        let built = self
+            .manifest
+            .find(name)
+            .with_context(|| format!("{name:?} is not built for {}", self.target.triple))?;
+        Ok(format!("{DIST}/{}/{}", self.target.triple, built.file))
+    }
+
+    /// Where a file of a peer lies in the image.
+    pub(crate) fn peer(&self, image: &str, file: &str) -> String {
+        format!("{PEERS}/{image}/{file}")
+    }
+
+    /// The digest of a peer's image.
+    pub(crate) fn peer_digest(&self, image: &str) -> Option<String> {
+        self.peers.get(image).map(|image| image.digest.clone())
+    }
+
+    /// Takes one sample.
+    ///
+    /// # Errors
+    /// The server does not start, answers wrongly or does not end. One that fails under load is an outcome.
+    pub(crate) fn take(&self, order: &Order) -> Result<Outcome> {
+        let mount = |source: std::path::PathBuf, target: String| Mount { source, target, writable: false };
+        let mut mounts = vec![mount(self.ground.repository.join("dist"), DIST.to_owned())];
+        mounts.extend(
+            self.peers.iter().map(|(name, image)| mount(image.rootfs.clone(), format!("{PEERS}/{name}"))),
+        );
+        let finished = self.engine.run(&Job {
+            env: vec![("LC_ALL".to_owned(), "C".into()), ("PATH".to_owned(), "/usr/bin:/bin".into())],
+            mounts,
+            stdin: serde_json::to_vec(order).context("cannot encode an order")?,
+            deadline: PATIENCE + duration(&order.load),
+            ..Job::new(&self.tools, [format!("{DIST}/{}/bin/{DRIVER}", self.driver_target)])
+        })?;
+        let command = || format!("taking a sample of `{}`", order.server.argv.join(" "));
+        match finished.exit {
+            Exit::Code(0) => serde_json::from_slice(&finished.stdout).with_context(command),
+            exit => bail!(
+                "{} ended with {exit}:\n{}",
+                command(),
+                process::tail(&finished.stdout, &finished.stderr)
+            ),
+        }
+    }
+
+    /// Progress of `total` samples, with the time that is left.
+    pub(crate) fn progress(&self, total: u64, what: &str) -> indicatif::ProgressBar {
+        self.ground.progress.long_bar(total, what)
+    }
+
+    /// What is recorded beside the samples.
+    pub(crate) fn environment(&self, flags: &BenchFlags) -> Result<Environment> {
+        let cpu = machine::cpu();
+        let cores = machine::cores()?.len();
+        let machine = flags.machine.clone().unwrap_or_else(|| super::environment::machine_name(&cpu, cores));
+        let used = self.peers.values().chain([&self.tools]);
+        let images: BTreeMap<String, String> =
+            used.clone().map(|image| (image.name.clone(), image.digest.clone())).collect();
+        let allocator = if self.target.triple.ends_with("musl") { "musl's malloc" } else { "glibc's malloc" };
+        Ok(Environment {
+            date: machine::today(),
+            machine,
+            target: self.target.triple.clone(),
+            arguments: flags.words(),
+            revision: machine::revision(&self.ground.repository)?,
+            cpu,
+            cores,
+            server_cores: self.server_cores.clone(),
+            generator_cores: self.generator_cores.clone(),
+            kernel: machine::kernel(),
+            governor: machine::governor(),
+            allocator: format!("{allocator}, of the image {TOOLS}"),
+            engine: self.engine.name().to_owned(),
+            memory_bytes: machine::memory_bytes(),
+            load_at_start: machine::load(),
+            pinned: used.clone().all(|image| image.pinned),
+            images: images
+                .into_iter()
+                .chain([(build::TOOLCHAIN.to_owned(), self.manifest.image_digest.clone())])
+                .collect(),
+            quick: self.quick,
+        })
+    }
+}
+
+/// Enough for an interval that a difference of a few per cent stands out of.
+const DEFAULT_ROUNDS: u32 = 20;
+
+fn duration(load: &Load) -> Duration {
+    match load {
+        Load::Saturate(load) => Duration::from_secs((load.warm_up_seconds + load.seconds).into()),
+        Load::ConstantRate(load) => Duration::from_secs_f64(load.warm_up_seconds + load.seconds),
+    }
+}

@@ -1,0 +1,175 @@
+//! `cargo xtask bench`: what things cost, measured in pairs, with the raw samples beside every figure.
+//!
+//! What is measured and how it is rendered are apart: [`raw`] and [`environment`] are what a run leaves, everything else is rendered from them.
+
+mod bed;
+mod environment;
+mod http_suite;
+mod index;
+mod machine;
+mod metric;
+mod page;
+mod plots;
+mod random;
+mod raw;
+mod rounds;
+mod run;
+mod statistics;
+mod suites;
+mod terminal;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::ValueEnum as _;
+
+use self::bed::Bed;
+use self::environment::Environment;
+use self::run::Run;
+pub(crate) use self::suites::SuiteName;
+use crate::atomic;
+use crate::error::Stop;
+use crate::flags::{BenchFlags, BenchVerb};
+use crate::ground::Ground;
+use crate::rendered;
+
+const RENEW: &str = "cargo xtask bench render";
+
+/// Runs `cargo xtask bench …`.
+pub(crate) fn run(flags: &BenchFlags, ground: &Ground) -> Result<()> {
+    match &flags.verb {
+        None => measure(flags, ground),
+        Some(BenchVerb::Render) => render(&ground.repository),
+        Some(BenchVerb::Check) => check(&ground.repository),
+        Some(BenchVerb::Compare { old, new }) => {
+            let read = |name: &str| Run::read(&run::find(&ground.repository, name)?);
+            print!("{}", terminal::comparison(&read(old)?, &read(new)?));
+            Ok(())
+        }
+    }
+}
+
+/// Takes all samples of all suites that are asked for, and writes the run.
+///
+/// # Errors
+/// [`Stop::Disagreement`] if samples failed; the run is written all the same.
+fn measure(flags: &BenchFlags, ground: &Ground) -> Result<()> {
+    let names = if flags.suites.is_empty() { SuiteName::value_variants() } else { &flags.suites };
+    let peers: Vec<&str> = names.iter().flat_map(|name| name.peers()).copied().collect();
+    let bed = Bed::make(ground, flags, &peers)?;
+    let mut run = Run { environment: bed.environment(flags)?, suites: Vec::new() };
+    let folder = folder_of(flags, &run.environment, &ground.repository);
+    ensure!(
+        flags.quick || !folder.exists(),
+        "{} is there already; remove it, or write elsewhere with --out",
+        folder.display()
+    );
+    for name in names {
+        run.suites.push(name.measure(&bed)?);
+        // What is measured so far is kept, whatever becomes of the next suite.
+        run.write(&folder)?;
+    }
+    run.suites.sort_by(|one, other| one.name.cmp(&other.name));
+    run.write(&folder)?;
+    print!("{}", terminal::summary(&run));
+    println!("\nRun: {}", folder.strip_prefix(&ground.repository).unwrap_or(&folder).display());
+    if flags.out.is_none() && !flags.quick {
+        render(&ground.repository)?;
+    }
+    let failed: usize =
+        run.suites.iter().flat_map(|suite| &suite.series).map(|series| series.failures().count()).sum();
+    if failed > 0 {
+        bail!(Stop::Disagreement(format!("{failed} samples failed; the run's page says which and why")));
+    }
+    Ok(())
+}
+
+fn folder_of(flags: &BenchFlags, environment: &Environment, repository: &Path) -> PathBuf {
+    match &flags.out {
+        Some(folder) => folder.clone(),
+        None if flags.quick => repository.join("target").join("bench").join(environment.run_name()),
+        None => repository.join(run::RUNS).join(environment.run_name()),
+    }
+}
+
+/// Renders all committed runs and their index anew.
+fn render(repository: &Path) -> Result<()> {
+    let mut runs = Vec::new();
+    for folder in run::folders(repository)? {
+        let run = Run::read(&folder)?;
+        run.write_rendered(&folder)?;
+        runs.push(run);
+    }
+    if runs.is_empty() {
+        println!("There are no runs in {}.", run::RUNS);
+        return Ok(());
+    }
+    atomic::write(&repository.join(index::PAGE), index::render(&runs).as_bytes())?;
+    println!("{} runs; index: {}", runs.len(), index::PAGE);
+    Ok(())
+}
+
+/// Checks that all that is rendered in `repository` is what its raw files give.
+///
+/// # Errors
+/// [`Stop::Disagreement`] naming the first file and line that differ.
+pub(crate) fn check(repository: &Path) -> Result<()> {
+    let mut runs = Vec::new();
+    for folder in run::folders(repository)? {
+        let run = Run::read(&folder)?;
+        let name = folder.file_name().context("a run has a name")?;
+        if *name != *run.environment.run_name() {
+            let right = run.environment.run_name();
+            bail!(Stop::Disagreement(format!("{} has the run {right}; rename it", folder.display())));
+        }
+        for (file, text) in run.rendered() {
+            rendered::check(&folder.join(file), &text, RENEW)?;
+        }
+        if let Some(stranger) = run.strangers(&folder)?.first() {
+            let file = folder.join(stranger);
+            bail!(Stop::Disagreement(format!("nothing renders {}; run `{RENEW}`", file.display())));
+        }
+        runs.push(run);
+    }
+    if !runs.is_empty() {
+        rendered::check(&repository.join(index::PAGE), &index::render(&runs), RENEW)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn what_was_changed_by_hand_is_found() {
+        let repository = tempfile::tempdir().unwrap();
+        check(repository.path()).unwrap();
+        let run = run::tests::sample();
+        let folder = repository.path().join(run::RUNS).join(run.environment.run_name());
+        run.write(&folder).unwrap();
+        let complaint = |what: &str| {
+            let error = check(repository.path()).unwrap_err();
+            assert_eq!(Stop::exit_code_of(&error), 1, "{error:#}");
+            assert!(format!("{error:#}").contains(what), "{error:#}");
+        };
+        complaint("bench-results/README.md is stale");
+        render(repository.path()).unwrap();
+        check(repository.path()).unwrap();
+
+        let page = folder.join("README.md");
+        fs::write(&page, fs::read_to_string(&page).unwrap().replace("worse", "better")).unwrap();
+        complaint("README.md is stale (line ");
+        let raw = folder.join("raw/server.json");
+        let text = fs::read_to_string(&raw).unwrap();
+        fs::write(&raw, text.replacen("35900.0", "35910.0", 17)).unwrap();
+        render(repository.path()).unwrap();
+        check(repository.path()).unwrap();
+        fs::write(&raw, text).unwrap();
+        complaint("README.md is stale");
+        render(repository.path()).unwrap();
+        fs::write(folder.join("hand-made.svg"), "").unwrap();
+        complaint("nothing renders");
+    }
+}

@@ -1,0 +1,73 @@
+//! Plots of a run, as SVG without scripts, fonts or anything from a network; readable on a light and on a dark page.
+
+mod percentiles;
+mod ratios;
+mod svg;
+
+use std::collections::BTreeMap;
+
+use super::metric::Metric;
+use super::page;
+use super::raw::{Series, Suite};
+use super::run::Run;
+
+/// Every plot, by file name.
+pub(crate) fn of_run(run: &Run) -> BTreeMap<String, String> {
+    let mut plots = BTreeMap::new();
+    for suite in &run.suites {
+        for series in &suite.series {
+            for &metric in &series.metrics {
+                if has_ratios(suite, series, metric) {
+                    plots.insert(ratios_name(suite, series, metric), ratios::plot(suite, series, metric));
+                }
+            }
+            if page::percentile_columns(series).is_some() {
+                plots.insert(percentiles_name(suite, series), percentiles::plot(suite, series));
+            }
+        }
+    }
+    plots
+}
+
+/// Whether there is any pair to plot.
+pub(crate) fn has_ratios(suite: &Suite, series: &Series, metric: Metric) -> bool {
+    suite.comparisons.iter().any(|comparison| series.ratio(comparison, metric).is_some())
+}
+
+/// The file of the ratios of one metric.
+pub(crate) fn ratios_name(suite: &Suite, series: &Series, metric: Metric) -> String {
+    name(&[&suite.name, &series.name, metric.label()])
+}
+
+/// The file of the latencies.
+pub(crate) fn percentiles_name(suite: &Suite, series: &Series) -> String {
+    name(&[&suite.name, &series.name, "latency"])
+}
+
+/// A file name without anything that a link would have to escape.
+fn name(parts: &[&str]) -> String {
+    let letters = parts.join("-").to_lowercase();
+    let words = letters.split(|one: char| !one.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    format!("{}.svg", words.collect::<Vec<_>>().join("-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plots_are_what_they_were() {
+        let plots = of_run(&super::super::run::tests::sample());
+        let names: Vec<&str> = plots.keys().map(String::as_str).collect();
+        assert_eq!(
+            names,
+            [
+                "server-saturation-cpu-per-request.svg",
+                "server-saturation-latency.svg",
+                "server-saturation-requests-s.svg"
+            ]
+        );
+        insta::assert_snapshot!("ratios", plots[names[0]]);
+        insta::assert_snapshot!("percentiles", plots[names[1]]);
+    }
+}

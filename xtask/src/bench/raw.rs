@@ -1,0 +1,297 @@
+//! What a suite measured: `raw/SUITE.json`, from which everything else is rendered.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, bail, ensure};
+use bench_driver::WRK_COLUMNS;
+use serde::{Deserialize, Serialize};
+
+use super::metric::Metric;
+use super::statistics::Ratio;
+
+/// The version of the format; a file of another one is refused.
+pub(crate) const FORMAT: u32 = 1;
+
+/// One suite of one run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Suite {
+    /// [`FORMAT`].
+    pub(crate) format: u32,
+    /// Its name.
+    pub(crate) name: String,
+    /// What it is to answer.
+    pub(crate) question: String,
+    /// What was measured.
+    pub(crate) subjects: Vec<Subject>,
+    /// Which of them are set against each other.
+    pub(crate) comparisons: Vec<Comparison>,
+    /// The ways in which they were measured.
+    pub(crate) series: Vec<Series>,
+}
+
+/// One thing that was measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Subject {
+    /// How samples name it.
+    pub(crate) name: String,
+    /// What it is, in a few words.
+    pub(crate) is: String,
+    /// How it was started.
+    pub(crate) command: Vec<String>,
+    /// The digest of the image that it comes from, if it is a peer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) image_digest: Option<String>,
+}
+
+/// A ratio of interest: `subject` for each one of `against`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Comparison {
+    /// A subject.
+    pub(crate) subject: String,
+    /// Another, or the same: then it is measured twice in each round, and the ratio shows what the machine does by itself (an A/A row).
+    pub(crate) against: String,
+}
+
+/// One way of measuring.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Series {
+    /// Unique in its suite; part of the names of its plots.
+    pub(crate) name: String,
+    /// What was done, in a sentence or two.
+    pub(crate) how: String,
+    /// What loaded or timed the subjects.
+    pub(crate) command: Vec<String>,
+    /// What to show, in order; the first few are those that count most.
+    pub(crate) metrics: Vec<Metric>,
+    /// All samples in the order in which they were taken.
+    pub(crate) samples: Vec<Sample>,
+}
+
+/// One measurement of one subject.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Sample {
+    /// The subject.
+    pub(crate) subject: String,
+    /// Samples of one round are pairs.
+    pub(crate) round: u32,
+    /// Whether it is the second sample of its subject in its round.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) again: bool,
+    /// Why it does not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) failed: Option<String>,
+    /// The figures.
+    #[serde(default)]
+    pub(crate) values: BTreeMap<Metric, f64>,
+    /// Latencies in seconds by percentile, ascending; 100 is the slowest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) percentiles: Vec<(f64, f64)>,
+    /// The columns that wrk prints for its threads, by their names in [`bench_driver::WRK_COLUMNS`]; times in seconds, ± in percent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) wrk: Vec<f64>,
+}
+
+impl Suite {
+    /// Reads `raw/SUITE.json`.
+    ///
+    /// # Errors
+    /// Another format, or samples of subjects that it does not have.
+    pub(crate) fn parse(text: &str) -> Result<Suite> {
+        #[derive(Deserialize)]
+        struct Version {
+            format: u32,
+        }
+        let Version { format } = serde_json::from_str(text)?;
+        ensure!(
+            format == FORMAT,
+            "it has format {format}, this program reads {FORMAT}; use the revision that wrote it"
+        );
+        let suite: Suite = serde_json::from_str(text)?;
+        suite.check()?;
+        Ok(suite)
+    }
+
+    /// The file's content.
+    pub(crate) fn to_json(&self) -> Result<String> {
+        let mut text = serde_json::to_string_pretty(self)?;
+        text.push('\n');
+        Ok(text)
+    }
+
+    fn check(&self) -> Result<()> {
+        let known = |name: &str| self.subjects.iter().any(|subject| subject.name == name);
+        for Comparison { subject, against } in &self.comparisons {
+            for name in [subject, against] {
+                ensure!(known(name), "it compares {name:?}, which is none of its subjects");
+            }
+        }
+        for sample in self.series.iter().flat_map(|series| &series.samples) {
+            if !known(&sample.subject) {
+                bail!("it has a sample of {:?}, which is none of its subjects", sample.subject);
+            }
+            let finite = sample.values.values().all(|value| value.is_finite());
+            let wrk = sample.wrk.is_empty() || sample.wrk.len() == WRK_COLUMNS.len();
+            ensure!(finite && wrk, "a sample of {:?} is incomplete", sample.subject);
+        }
+        Ok(())
+    }
+}
+
+impl Series {
+    /// The good samples of `subject`; the second ones of a round only if `again`.
+    pub(crate) fn samples_of<'a>(
+        &'a self,
+        subject: &'a str,
+        again: bool,
+    ) -> impl Iterator<Item = &'a Sample> {
+        self.samples.iter().filter(move |sample| {
+            sample.subject == subject && sample.again == again && sample.failed.is_none()
+        })
+    }
+
+    /// The good values of `subject`, those of second samples left out.
+    pub(crate) fn values(&self, subject: &str, metric: Metric) -> Vec<f64> {
+        self.samples_of(subject, false).filter_map(|sample| sample.values.get(&metric).copied()).collect()
+    }
+
+    /// The values of both sides of `comparison` in each round in which both are good.
+    fn pairs(&self, comparison: &Comparison, metric: Metric) -> Vec<(f64, f64)> {
+        let noise = comparison.is_noise();
+        let ones = self.samples_of(&comparison.subject, noise);
+        ones.filter_map(|one| {
+            let other = self.samples_of(&comparison.against, false).find(|other| other.round == one.round)?;
+            Some((*one.values.get(&metric)?, *other.values.get(&metric)?))
+        })
+        .collect()
+    }
+
+    /// The ratio of both sides of `comparison`; `None` if there is nothing to compare.
+    pub(crate) fn ratio(&self, comparison: &Comparison, metric: Metric) -> Option<Ratio> {
+        Ratio::of_pairs(&self.pairs(comparison, metric)).filter(|_| metric.is_compared())
+    }
+
+    /// The samples that do not count.
+    pub(crate) fn failures(&self) -> impl Iterator<Item = (&Sample, &str)> {
+        self.samples.iter().filter_map(|sample| Some((sample, sample.failed.as_deref()?)))
+    }
+}
+
+impl Comparison {
+    /// Whether both sides are the same.
+    pub(crate) fn is_noise(&self) -> bool {
+        self.subject == self.against
+    }
+
+    /// `dynamic / static`.
+    pub(crate) fn label(&self) -> String {
+        if self.is_noise() {
+            format!("{0} / {0} (A/A)", self.subject)
+        } else {
+            format!("{} / {}", self.subject, self.against)
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Two servers in eight rounds: `plain` takes the same each time, `busy` one tenth more, and the last `busy` failed.
+    pub(crate) fn sample() -> Suite {
+        let mut samples = Vec::new();
+        for round in 0..8_u32 {
+            let disturbed = 1.0 + f64::from(round * 5 % 8) / 100.0;
+            for (subject, factor, again) in
+                [("plain", 1.0, false), ("busy", 1.1, false), ("plain", 1.01, true)]
+            {
+                let own = 1.0 + f64::from((round * 3 + u32::from(again)) % 8) / 4000.0;
+                let cpu = 10e-6 * disturbed * factor * own;
+                samples.push(Sample {
+                    subject: subject.to_owned(),
+                    round,
+                    again,
+                    values: BTreeMap::from([
+                        (Metric::CpuSecondsPerRequest, cpu),
+                        (Metric::RequestsPerSecond, 1.0 / cpu),
+                    ]),
+                    percentiles: vec![(50.0, 0.001 * factor), (99.0, 0.004 * factor), (100.0, 0.02)],
+                    wrk: vec![0.0011, 0.0004, 0.02, 88.1, 35_900.0, 1990.0, 41_200.0, 71.5],
+                    ..Sample::default()
+                });
+            }
+        }
+        let last = samples.iter_mut().rev().find(|sample| sample.subject == "busy");
+        *last.unwrap() = Sample {
+            subject: "busy".to_owned(),
+            round: 7,
+            failed: Some("3 answers were not 2xx".to_owned()),
+            ..Sample::default()
+        };
+        let subject = |name: &str, is: &str| Subject {
+            name: name.to_owned(),
+            is: is.to_owned(),
+            command: vec![format!("{name}-server"), "8080".to_owned()],
+            image_digest: (name == "plain").then(|| "sha256:1".to_owned()),
+        };
+        let against = |subject: &str, against: &str| Comparison {
+            subject: subject.to_owned(),
+            against: against.to_owned(),
+        };
+        Suite {
+            format: FORMAT,
+            name: "server".to_owned(),
+            question: "What does it cost to be busy?".to_owned(),
+            subjects: vec![subject("plain", "does nothing else"), subject("busy", "does more")],
+            comparisons: vec![against("busy", "plain"), against("plain", "plain")],
+            series: vec![Series {
+                name: "saturation".to_owned(),
+                how: "64 connections send as fast as they are answered.".to_owned(),
+                command: vec!["wrk".to_owned(), "-t1".to_owned(), "-c64".to_owned()],
+                metrics: vec![Metric::CpuSecondsPerRequest, Metric::RequestsPerSecond],
+                samples,
+            }],
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let suite = sample();
+        assert_eq!(Suite::parse(&suite.to_json().unwrap()).unwrap(), suite);
+    }
+
+    #[test]
+    fn pairs_are_of_one_round_and_good_on_both_sides() {
+        let suite = sample();
+        let pairs = suite.series[0].pairs(&suite.comparisons[0], Metric::CpuSecondsPerRequest);
+        assert_eq!(pairs.len(), 7);
+        assert!(pairs.iter().all(|(busy, plain)| (busy / plain - 1.1).abs() < 0.01), "{pairs:?}");
+        let noise = suite.series[0].pairs(&suite.comparisons[1], Metric::CpuSecondsPerRequest);
+        assert!(noise.len() == 8 && noise.iter().all(|(again, first)| again > first), "{noise:?}");
+    }
+
+    #[test]
+    fn what_cannot_be_right_is_refused() {
+        let good = sample().to_json().unwrap();
+        let cases = [
+            ("\"format\": 1", "\"format\": 2", "it has format 2, this program reads 1"),
+            (
+                "\"subject\": \"busy\",\n          \"round\"",
+                "\"subject\": \"lazy\",\n          \"round\"",
+                "a sample of \"lazy\"",
+            ),
+            ("\"against\": \"plain\"", "\"against\": \"lazy\"", "it compares \"lazy\""),
+            ("\"round\": 1", "\"round\": 1, \"rounder\": 1", "unknown field `rounder`"),
+        ];
+        for (from, to, complaint) in cases {
+            let wrong = good.replace(from, to);
+            assert_ne!(wrong, good, "{from}");
+            let error = format!("{:#}", Suite::parse(&wrong).unwrap_err());
+            assert!(error.contains(complaint), "{error}");
+        }
+    }
+}

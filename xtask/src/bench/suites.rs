@@ -1,0 +1,37 @@
+//! The suites there are. A suite is a file in this folder: what it asks, whom, and what is compared.
+
+mod server;
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use super::bed::Bed;
+use super::raw::Suite;
+
+/// A suite, as `--suite` takes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SuiteName {
+    /// HTTP servers that answer the caller's address: with plugins, without, and those of others.
+    Server,
+}
+
+impl SuiteName {
+    /// As `--suite` takes it.
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    /// Images that its subjects come from.
+    pub(crate) fn peers(self) -> &'static [&'static str] {
+        match self {
+            SuiteName::Server => server::PEERS,
+        }
+    }
+
+    /// Takes its samples.
+    pub(crate) fn measure(self, bed: &Bed<'_>) -> Result<Suite> {
+        match self {
+            SuiteName::Server => server::suite(bed)?.measure(bed),
+        }
+    }
+}

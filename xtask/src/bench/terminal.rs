@@ -1,0 +1,131 @@
+//! What is printed when a run is done, or two are compared; fits 80 columns.
+
+use std::fmt::Write as _;
+
+use super::page::{noisy, says};
+use super::raw::{Comparison, Series, Suite};
+use super::run::Run;
+use super::statistics::Ratio;
+use crate::columns::paragraph;
+
+/// The ratios of `run`.
+pub(crate) fn summary(run: &Run) -> String {
+    let mut text = String::new();
+    for suite in &run.suites {
+        for series in &suite.series {
+            title(&mut text, suite, series, "RATIO (95 % INTERVAL)");
+            for comparison in &suite.comparisons {
+                for &metric in &series.metrics {
+                    let Some(ratio) = series.ratio(comparison, metric) else { continue };
+                    row(
+                        &mut text,
+                        &comparison.label(),
+                        metric.label(),
+                        &ratio,
+                        &says(comparison, metric, &ratio),
+                    );
+                }
+            }
+            let failed = series.failures().count();
+            if failed > 0 {
+                let _ = writeln!(text, "{failed} of {} samples failed.", series.samples.len());
+            }
+        }
+        for series in noisy(suite) {
+            paragraph(&mut text, 0, "", &format!("Noisy: {} {series}; see the rows A/A.", suite.name));
+        }
+    }
+    text
+}
+
+/// What `new` is for one of `old`, subject by subject; runs of different machines are said to be.
+pub(crate) fn comparison(old: &Run, new: &Run) -> String {
+    let mut text = String::new();
+    let names = [old, new].map(|run| run.environment.run_name());
+    paragraph(&mut text, 0, "", &format!("{} for each of {}", names[1], names[0]));
+    let differing: Vec<String> = old
+        .environment
+        .rows()
+        .into_iter()
+        .zip(new.environment.rows())
+        .filter(|((name, one), (_, other))| {
+            one != other && !["command", "load average before"].contains(name)
+        })
+        .map(|((name, one), (_, other))| format!("{name} ({one}; {other})"))
+        .collect();
+    if !differing.is_empty() {
+        paragraph(&mut text, 2, "", &format!("They differ in: {}.", differing.join(", ")));
+    }
+    let before = text.len();
+    for (suite, series) in all_series(new) {
+        let Some((_, earlier)) =
+            all_series(old).find(|(one, other)| one.name == suite.name && other.name == series.name)
+        else {
+            continue;
+        };
+        title(&mut text, suite, series, "NEW / OLD");
+        for subject in &suite.subjects {
+            for &metric in &series.metrics {
+                let values = |series: &Series| series.values(&subject.name, metric);
+                let Some(ratio) = Ratio::of_groups(&values(series), &values(earlier)) else { continue };
+                let pair = Comparison { subject: subject.name.clone(), against: String::new() };
+                row(&mut text, &subject.name, metric.label(), &ratio, &says(&pair, metric, &ratio));
+            }
+        }
+    }
+    if text.len() == before {
+        text.push_str("They have no suite in common.\n");
+    }
+    text
+}
+
+fn all_series(run: &Run) -> impl Iterator<Item = (&Suite, &Series)> {
+    run.suites.iter().flat_map(|suite| suite.series.iter().map(move |series| (suite, series)))
+}
+
+fn title(text: &mut String, suite: &Suite, series: &Series, ratio: &str) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "\n{} {}: {ratio}", suite.name, series.name);
+}
+
+/// Two lines, where the names are long.
+fn row(text: &mut String, of: &str, what: &str, ratio: &Ratio, says: &str) {
+    let says = says.replace("no significant difference", "no difference");
+    let head = format!("  {of}, {what}");
+    let tail = format!("{} {}", ratio.show(), says);
+    if head.chars().count() + tail.chars().count() + 1 > crate::columns::COLUMNS {
+        let _ = write!(text, "{head}\n{tail:>80}\n");
+    } else {
+        let _ = writeln!(text, "{head:<40}{tail:>40}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::columns::COLUMNS;
+
+    #[test]
+    fn a_run_is_summed_up_in_eighty_columns() {
+        let text = summary(&super::super::run::tests::sample());
+        assert!(text.lines().all(|line| line.chars().count() <= COLUMNS), "{text}");
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn runs_are_compared_where_they_meet() {
+        let old = super::super::run::tests::sample();
+        let mut new = old.clone();
+        new.environment.kernel = "6.19.0".into();
+        for sample in &mut new.suites[0].series[0].samples {
+            for value in sample.values.values_mut() {
+                *value *= 1.3;
+            }
+        }
+        let text = comparison(&old, &new);
+        assert!(text.lines().all(|line| line.chars().count() <= COLUMNS), "{text}");
+        insta::assert_snapshot!(text);
+        new.suites[0].name = "other".into();
+        assert!(comparison(&old, &new).ends_with("They have no suite in common.\n"));
+    }
+}

@@ -72,6 +72,7 @@ fn what_expired_is_computed_again() {
     let Some(redis) = start(&[]) else { return };
     let program = serve(&redis, &["--cache-expiration", "300ms"]);
     assert_eq!(program.get("/fib/30").body, FIB_30);
+    program.wait_for_metric("cache_stored_total", |stored| stored == 1);
     test_services::wait_for("expiry", PATIENCE, || value(&redis, "fib:v1:30").is_none().then_some(()));
     assert_eq!(program.get("/fib/30").body, FIB_30);
     assert_eq!(program.metric("computations_begun_total"), 2);

@@ -39,16 +39,14 @@ pub(super) fn first(
     }
 }
 
-/// See [`Socket::open_beside`].
-pub(super) fn beside(first: &Socket, options: &SocketOptions) -> Result<Socket, SocketError> {
-    options.check(&first.address)?;
-    match &first.address {
-        Address::Tcp(ip) | Address::Udp(ip) => start(bound(&first.address, *ip, options, true)?, options),
-        Address::Unix(_) => Err(SocketError::WrongKind {
-            address: first.address.clone(),
-            kind: Kind::Unix,
-            wanted: Kind::Tcp,
-        }),
+/// See [`Socket::join`].
+pub(super) fn join(address: &Address, options: &SocketOptions) -> Result<Socket, SocketError> {
+    options.check(address)?;
+    match address {
+        Address::Tcp(ip) | Address::Udp(ip) => start(bound(address, *ip, options, true)?, options),
+        Address::Unix(_) => {
+            Err(SocketError::WrongKind { address: address.clone(), kind: Kind::Unix, wanted: Kind::Tcp })
+        }
     }
 }
 

@@ -66,7 +66,15 @@ impl Socket {
     /// # Errors
     /// [`SocketError`]; for unix sockets always.
     pub fn open_beside(&self, options: &SocketOptions) -> Result<Self, SocketError> {
-        open::beside(self, options)
+        open::join(&self.address, options)
+    }
+
+    /// Opens one more socket at an address that other processes of this user have opened with `reuse_port`, and share on purpose.
+    ///
+    /// # Errors
+    /// [`SocketError`]; for unix sockets always.
+    pub fn join(address: &Address, options: &SocketOptions) -> Result<Self, SocketError> {
+        open::join(address, options)
     }
 
     /// A socket that came from elsewhere: inherited from systemd or from a master. Its kind and address are those that it has.

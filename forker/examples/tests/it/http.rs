@@ -15,7 +15,7 @@ fn connect(service: &Service) -> TcpStream {
     stream
 }
 
-fn ask(mut stream: TcpStream, path: &str) -> String {
+pub(crate) fn ask(mut stream: TcpStream, path: &str) -> String {
     write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();

@@ -1,5 +1,6 @@
 //! Each example is started, asked by a real client, reloaded and stopped.
 
+mod bare;
 mod grpc;
 mod http;
 #[path = "../../../tests/it/service.rs"]

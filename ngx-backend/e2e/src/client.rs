@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// How long nginx may take to answer.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What came back.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,11 +5,13 @@
 #![forbid(unsafe_code)]
 
 mod client;
+mod http2;
 mod nginx;
 mod processes;
 mod upstream;
 
 pub use client::Answer;
+pub use http2::Streamed;
 pub use nginx::{Edition, Nginx, Setup};
 pub use processes::{Process, processes_of};
 pub use upstream::Upstream;

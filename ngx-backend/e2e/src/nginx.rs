@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use test_services::{Missing, Service, ask_xtask, run_to_end, wait_for};
 
 use crate::client::{self, Answer};
+use crate::http2::{self, Streamed};
 use crate::processes::{Process, processes_of};
 
 /// Where nginx sees the folder that it shares with the test.
@@ -219,6 +220,14 @@ impl Nginx {
     /// If no answer comes.
     pub fn send(&self, request: &str) -> Answer {
         client::exchange(&self.socket(), request.as_bytes()).expect("nginx answers")
+    }
+
+    /// Asks for `path` of all `hosts` at once, over one connection of HTTP/2 to the socket `name` in the shared folder.
+    ///
+    /// # Panics
+    /// If not all answers come.
+    pub fn get_all_by_http2(&self, name: &str, path: &str, hosts: &[&str]) -> Vec<Streamed> {
+        http2::exchange(&self.folder.path().join(name), path, hosts).expect("nginx answers")
     }
 
     /// The socket it listens on.

@@ -7,6 +7,7 @@ mod emulated;
 mod hosts;
 mod missing;
 mod processes;
+mod protocols;
 mod variable;
 mod waiting;
 

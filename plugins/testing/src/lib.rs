@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use plugin_host::{
     CacheInstance, CreateError, HandlerInstance, HostEnvironment, LogFunction, MiddlewareInstance, Plugin,
-    Settings, StaticPlugin,
+    ResolverInstance, Settings, StaticPlugin,
 };
 
 pub use exchange::{Outcome, answered, exchange, field, fields, only, passed};
@@ -61,6 +61,23 @@ pub fn cache(
     let (plugin, host) = accepted(plugin);
     let settings = Settings { config: settings.as_bytes().to_vec(), factory: None, log };
     CacheInstance::create(&plugin, &host, &settings)
+}
+
+/// An instance of a linked resolver with these settings; what it logs goes to `log`.
+///
+/// # Errors
+/// What the plugin says about its settings.
+///
+/// # Panics
+/// If the plugin breaks the contract before it comes to its settings.
+pub fn resolver(
+    plugin: &StaticPlugin,
+    settings: &str,
+    log: Option<LogFunction>,
+) -> Result<ResolverInstance, CreateError> {
+    let (plugin, host) = accepted(plugin);
+    let settings = Settings { config: settings.as_bytes().to_vec(), factory: None, log };
+    ResolverInstance::create(&plugin, &host, &settings)
 }
 
 fn accepted(plugin: &StaticPlugin) -> (Plugin, HostEnvironment) {

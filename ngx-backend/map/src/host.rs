@@ -102,7 +102,7 @@ impl Host {
     }
 
     /// The suffixes that a wildcard may be of, with their dot in front, longest first: of `a.b.c` these are `.b.c` and `.c`.
-    pub(crate) fn suffixes(&self) -> impl Iterator<Item = &[u8]> {
+    pub fn suffixes(&self) -> impl Iterator<Item = &[u8]> {
         let bytes = if self.is_address() { &[] } else { self.as_bytes() };
         (0..bytes.len())
             .filter(move |at| bytes.get(*at) == Some(&b'.'))

@@ -4,7 +4,6 @@
 //! hold is described at [`table`].
 #![deny(unsafe_code)]
 
-pub mod balance;
 mod control;
 mod entry;
 mod host;

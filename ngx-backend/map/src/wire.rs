@@ -70,7 +70,7 @@ pub fn write_answer(into: &mut Vec<u8>, number: u32, answer: &Answer) {
     into.extend([0; 3]);
     into[head] = match answer {
         Answer::Found(upstreams) => {
-            write_upstreams(into, upstreams);
+            encode_upstreams(into, upstreams);
             FOUND
         }
         Answer::NotKnown => NOT_KNOWN,
@@ -95,7 +95,7 @@ pub fn read_answer(bytes: &[u8]) -> Result<Option<(u32, Answer, usize)>, Garbled
     let length = usize::from(u16::from_le_bytes([length[0], length[1]]));
     let Some(content) = rest.get(3..3 + length) else { return Ok(None) };
     let answer = match *kind {
-        FOUND => Answer::Found(found(content).ok_or(Garbled("upstreams that are none"))?),
+        FOUND => Answer::Found(decode_upstreams(content).ok_or(Garbled("upstreams that are none"))?),
         NOT_KNOWN => Answer::NotKnown,
         FAILED => Answer::Failed(String::from_utf8_lossy(content).into_owned()),
         _ => return Err(Garbled("an answer of an unknown kind")),
@@ -103,7 +103,13 @@ pub fn read_answer(bytes: &[u8]) -> Result<Option<(u32, Answer, usize)>, Garbled
     Ok(Some((number, answer, ANSWER_HEAD + length)))
 }
 
-fn found(content: &[u8]) -> Option<Upstreams> {
+/// Appends upstreams as a table has them, for whoever keeps them elsewhere.
+pub fn encode_upstreams(into: &mut Vec<u8>, upstreams: &Upstreams) {
+    write_upstreams(into, upstreams);
+}
+
+/// What [`encode_upstreams`] wrote; `None` if it is anything else.
+pub fn decode_upstreams(content: &[u8]) -> Option<Upstreams> {
     let upstreams: Vec<Upstream> = read_upstreams(content)??.map(|upstream| upstream.to_upstream()).collect();
     Upstreams::new(upstreams).ok()
 }

@@ -23,6 +23,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("http-front", &[]),
     ("server", &["forker", "http-front", "plugin-host"]),
     ("backend-map", &[]),
+    ("backend", &["backend-map", "http-front"]),
     // Reads what the publisher of that crate writes.
     ("snapshot-resolver", &["plugin-sdk", "plugin-settings", "backend-map"]),
     ("socket-resolver", &["plugin-sdk", "plugin-settings", "backend-map"]),

@@ -1,0 +1,93 @@
+//! What resolvers see, by both of their ways.
+
+use super::{Daemon, published, until};
+use plugin_host::{Resolved, ResolverInstance};
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+#[test]
+fn changes_are_seen_at_once_and_the_most_exact_entry_counts() {
+    let daemon = Daemon::start();
+    let reader = daemon.reader();
+    let mut slowest = Duration::ZERO;
+    for number in 1..=50 {
+        let backend = format!("192.0.2.1:{number}");
+        daemon.put("www.example.com", &backend);
+        let acknowledged = Instant::now();
+        until("the change", || published(&reader, "www.example.com").as_ref() == Some(&backend));
+        slowest = slowest.max(acknowledged.elapsed());
+    }
+    eprintln!("the slowest of 50 changes was seen {slowest:?} after its answer");
+    daemon.put("*.example.com", "192.0.2.2:1");
+    daemon.put("*", "192.0.2.3:1");
+    until("the default", || published(&reader, "other").as_deref() == Some("192.0.2.3:1"));
+    assert_eq!(published(&reader, "a.example.com").as_deref(), Some("192.0.2.2:1"));
+    daemon.delete("/entries/www.example.com.json");
+    until("the deletion", || published(&reader, "www.example.com").as_deref() == Some("192.0.2.2:1"));
+}
+
+fn answer(resolver: &ResolverInstance, host: &str) -> Resolved {
+    loop {
+        let (sender, woken) = channel();
+        match resolver.resolve(host, Some(Box::new(move || sender.send(()).unwrap_or_default()))) {
+            Ok(Resolved::Pending) => woken.recv_timeout(super::PATIENCE).unwrap(),
+            answer => return answer.unwrap(),
+        }
+    }
+}
+
+#[test]
+fn both_resolvers_find_what_the_api_was_told() {
+    let daemon = Daemon::start();
+    let settings = |name: &str| format!(r#"{{"path": "{}"}}"#, daemon.path(name).display());
+    let snapshot = plugin_testing::resolver(&snapshot_resolver::PLUGIN, &settings("map"), None).unwrap();
+    let socket =
+        plugin_testing::resolver(&socket_resolver::PLUGIN, &settings("resolver.sock"), None).unwrap();
+    until("the socket", || socket.health().is_ok());
+    let backend = serde_json::json!(["192.0.2.1:80", { "address": "unix:/run/a.sock", "weight": 9 }]);
+    let body = serde_json::json!({ "host": "*.example.com", "backend": backend }).to_string();
+    assert_eq!(daemon.client().send("POST", "/entries.json", &[], body.as_bytes()).status, 201);
+    until("the publication", || answer(&snapshot, "a.example.com") != Resolved::NotFound);
+    let Resolved::Upstreams(found) = answer(&snapshot, "a.example.com") else { panic!("not found") };
+    assert_eq!((found.len(), found[1].weight, found[1].name.as_str()), (2, 9, "/run/a.sock"));
+    assert_eq!(answer(&socket, "a.example.com"), Resolved::Upstreams(found));
+    assert_eq!(answer(&socket, "example.com"), Resolved::NotFound);
+    assert_eq!(answer(&snapshot, "example.com"), Resolved::NotFound);
+}
+
+/// More changes than a delta holds: a new base is written, and nothing is lost on the way.
+#[test]
+fn a_growing_delta_becomes_a_base_while_changes_go_on() {
+    let daemon = Daemon::start();
+    let reader = daemon.reader();
+    let lines: String = (0..20_000)
+        .map(|number| {
+            format!(
+                "{{\"host\": \"h{number}.example\", \"backend\": \"192.0.2.1:{}\"}}\n",
+                number % 60_000 + 1
+            )
+        })
+        .collect();
+    let report = daemon.client().send("POST", "/import.ndjson", &[], lines.as_bytes());
+    assert_eq!((report.status, report.json()["created"].as_u64()), (200, Some(20_000)), "{report:?}");
+    for number in 0..200 {
+        assert_eq!(daemon.put(&format!("h{number}.example"), "192.0.2.2:1").status, 200);
+    }
+    let metric = |name: &str| {
+        let text = daemon.get("/metrics").body;
+        let line =
+            text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned));
+        line.and_then(|value| value.parse::<f64>().ok())
+    };
+    until("a base", || metric("backend_bases_total").is_some_and(|bases| bases >= 1.0));
+    until("a small delta", || metric("backend_delta_records").is_some_and(|records| records <= 4_096.0));
+    until("the last change", || published(&reader, "h199.example").as_deref() == Some("192.0.2.2:1"));
+    for number in 0..20_000 {
+        let expected = if number < 200 {
+            "192.0.2.2:1".to_owned()
+        } else {
+            format!("192.0.2.1:{}", number % 60_000 + 1)
+        };
+        assert_eq!(published(&reader, &format!("h{number}.example")), Some(expected), "{number}");
+    }
+}

@@ -136,15 +136,20 @@ impl<'a> Service<'a> {
         let actions = self.supervisor.start(self.began.elapsed());
         self.perform(actions);
         loop {
-            while let Some(event) = self.events.pop_front() {
-                self.handle(event);
-            }
+            self.handle_all();
+            self.answer_status();
             if let Some(ending) = self.ending.take() {
                 return self.result(ending);
             }
             self.wait()?;
             self.watch_slots();
             self.events.push_back(Event::Tick);
+        }
+    }
+
+    fn handle_all(&mut self) {
+        while let Some(event) = self.events.pop_front() {
+            self.handle(event);
         }
     }
 
@@ -238,9 +243,19 @@ impl<'a> Service<'a> {
                 self.events.push_back(Event::Fewer);
             }
         }
-        if let Some(mut status) = self.status.take() {
-            status.answer(|| self.status_text());
-            self.status = Some(status);
+    }
+
+    /// With what is true now: whoever has seen a worker die finds no trace of it here.
+    fn answer_status(&mut self) {
+        if self.status.as_mut().is_some_and(StatusSocket::is_asked) {
+            self.events.extend(self.team.ended());
+            self.handle_all();
+            let text = self.status_text();
+            if let Some(status) = &mut self.status {
+                status.answer(&text);
+            }
+        } else if let Some(status) = &mut self.status {
+            status.go_on();
         }
     }
 

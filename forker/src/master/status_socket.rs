@@ -20,6 +20,7 @@ pub(super) struct StatusSocket {
     /// Which file is ours: a new master replaces it.
     inode: (u64, u64),
     listener: UnixListener,
+    asking: Vec<UnixStream>,
     waiting: Vec<Answer>,
 }
 
@@ -46,6 +47,7 @@ impl StatusSocket {
                 path: path.to_owned(),
                 inode: (found.dev(), found.ino()),
                 listener,
+                asking: Vec::new(),
                 waiting: Vec::new(),
             })
         });
@@ -55,14 +57,28 @@ impl StatusSocket {
         opened
     }
 
-    /// Answers all who have asked; they wait for nothing but the socket.
-    pub(super) fn answer(&mut self, status: impl Fn() -> Vec<u8>) {
+    /// Whether somebody has asked and is to be answered.
+    pub(super) fn is_asked(&mut self) -> bool {
         while let Ok((stream, _)) = self.listener.accept() {
-            if self.waiting.len() < MOST_WAITING && stream.set_nonblocking(true).is_ok() {
-                self.waiting.push(Answer { stream, rest: status(), until: Instant::now() + PATIENCE });
+            if self.waiting.len() + self.asking.len() < MOST_WAITING && stream.set_nonblocking(true).is_ok() {
+                self.asking.push(stream);
             }
         }
-        self.waiting.retain_mut(|answer| answer.until > Instant::now() && answer.go_on());
+        !self.asking.is_empty()
+    }
+
+    /// Answers all who have asked; they wait for nothing but the socket.
+    pub(super) fn answer(&mut self, status: &[u8]) {
+        let until = Instant::now() + PATIENCE;
+        let answer = |stream| Answer { stream, rest: status.to_vec(), until };
+        self.waiting.extend(self.asking.drain(..).map(answer));
+        self.go_on();
+    }
+
+    /// Writes what there is room for to those who are being answered.
+    pub(super) fn go_on(&mut self) {
+        let now = Instant::now();
+        self.waiting.retain_mut(|answer| answer.until > now && answer.go_on());
     }
 
     /// Those who have not read all of it yet.
@@ -146,7 +162,8 @@ mod tests {
         let error = StatusSocket::open(&path, false).unwrap_err();
         assert_eq!(error.to_string(), "another process answers there");
         let mut asking = UnixStream::connect(&path).unwrap();
-        socket.answer(|| b"well".to_vec());
+        assert!(socket.is_asked());
+        socket.answer(b"well");
         let mut said = String::new();
         asking.read_to_string(&mut said).unwrap();
         assert_eq!(said, "well");
@@ -180,13 +197,14 @@ mod tests {
         let mut socket = StatusSocket::open(&path, false).unwrap();
         let long = vec![b'x'; 4 << 20];
         let mut lazy = UnixStream::connect(&path).unwrap();
-        socket.answer(|| long.clone());
+        assert!(socket.is_asked());
+        socket.answer(&long);
         assert_eq!(socket.waiting().count(), 1);
         let mut read = vec![0; 4 << 20];
         let mut length = 0;
         while length < read.len() {
             length += lazy.read(&mut read[length..]).unwrap();
-            socket.answer(Vec::new);
+            socket.go_on();
         }
         assert_eq!(socket.waiting().count(), 0);
     }

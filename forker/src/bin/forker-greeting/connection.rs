@@ -2,8 +2,10 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
-use std::pin::pin;
+use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use forker::Stopping;
@@ -14,7 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
 use tokio::task::spawn_local;
 use tokio::time::timeout;
@@ -68,8 +70,9 @@ where
             async { Ok::<_, Infallible>(response) }
         }
     });
-    let connection =
-        http1::Builder::new().pipeline_flush(true).serve_connection(TokioIo::new(stream), service);
+    let connection = http1::Builder::new()
+        .pipeline_flush(true)
+        .serve_connection(TokioIo::new(ClosedWhole(stream)), service);
     let mut connection = pin!(connection);
     // An error is that of a client, which is gone.
     tokio::select! {
@@ -83,6 +86,49 @@ where
     } else {
         // hyper would close it, although its request may be on its way.
         let _ = timeout(FIRST_REQUEST, connection).await;
+    }
+}
+
+/// A stream that is not shut down before it is closed: hyper drops it right after, which does the same in one system call less.
+struct ClosedWhole<S>(S);
+
+impl<S: AsyncRead + Unpin> AsyncRead for ClosedWhole<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for ClosedWhole<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }
 

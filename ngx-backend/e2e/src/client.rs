@@ -21,8 +21,13 @@ pub struct Answer {
 
 /// Sends `request` over a new connection and reads until the other side closes it.
 pub(crate) fn exchange(socket: &Path, request: &[u8]) -> io::Result<Answer> {
+    exchange_within(socket, request, PATIENCE)
+}
+
+/// As [`exchange`], where nginx may be silent for `patience` at most.
+pub(crate) fn exchange_within(socket: &Path, request: &[u8], patience: Duration) -> io::Result<Answer> {
     let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(patience))?;
     stream.write_all(request)?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;

@@ -62,6 +62,8 @@ pub struct Setup {
     pub files: Vec<(String, String)>,
     /// The version of nginx that the module is built for, if that is another one.
     pub module_for: Option<&'static str>,
+    /// Whether the module is the one that wrongly loads plugins in the master.
+    pub loads_before_fork: bool,
     /// Whether nginx goes into the background.
     pub daemon: bool,
 }
@@ -90,6 +92,7 @@ impl Default for Setup {
             library: Some(format!("{MOUNTED}/{RESOLVER}")),
             files: Vec::new(),
             module_for: None,
+            loads_before_fork: false,
             daemon: false,
         }
     }
@@ -214,6 +217,18 @@ impl Nginx {
         self.send(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"))
     }
 
+    /// Whether a request for `path` of `host` is still without an answer after `patience`.
+    ///
+    /// # Panics
+    /// If nginx cannot even be reached.
+    pub fn leaves_waiting(&self, host: &str, path: &str, patience: Duration) -> bool {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        match client::exchange_within(&self.socket(), request.as_bytes(), patience) {
+            Ok(_) => false,
+            Err(error) => error.kind() == std::io::ErrorKind::WouldBlock,
+        }
+    }
+
     /// Sends a request as it is; it has to have the connection closed behind its answer.
     ///
     /// # Panics
@@ -305,9 +320,11 @@ fn lay_out(edition: Edition, setup: &Setup) -> Result<(TempDir, String), Missing
     let folder = tempfile::Builder::new().prefix("nginx-").tempdir().expect("a temporary folder");
     // Plugins are trusted only where nobody else can write.
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("a folder of our own");
-    for name in [MODULE, RESOLVER] {
+    let built =
+        if setup.loads_before_fork { format!("load-before-fork/{MODULE}") } else { MODULE.to_owned() };
+    for (built, name) in [(built.as_str(), MODULE), (RESOLVER, RESOLVER)] {
         let file = folder.path().join(name);
-        fs::copy(module.with_file_name(name), &file).expect("a file that was just built");
+        fs::copy(module.with_file_name(built), &file).expect("a file that was just built");
         fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).expect("a file of our own");
     }
     let mark = folder.path().file_name().expect("a folder has a name").to_string_lossy().into_owned();

@@ -72,6 +72,8 @@ pub static mut ngx_http_set_backend_module: ngx_module_t = ngx_module_t {
     ctx: addr_of!(CONTEXT).cast_mut().cast(),
     commands: addr_of_mut!(directives::DIRECTIVES).cast(),
     type_: NGX_HTTP_MODULE as ngx_uint_t,
+    #[cfg(feature = "load-before-fork")]
+    init_module: Some(worker::early::load),
     init_process: Some(worker::start),
     exit_process: Some(worker::end),
     ..ngx_module_t::default()

@@ -90,10 +90,14 @@ pub(crate) unsafe extern "C" fn start(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     let serves = [NGX_PROCESS_WORKER, NGX_PROCESS_SINGLE].contains(&(process as u32));
     // SAFETY: nginx passes its cycle.
     if let Some(main) = Module::main_conf(unsafe { &*cycle }).filter(|_| serves) {
+        #[cfg(not(feature = "load-before-fork"))]
+        let resolvers = main.resolvers.iter().map(load_resolver).collect();
+        #[cfg(feature = "load-before-fork")]
+        let resolvers = early::take();
         // SAFETY: in a worker, events are set up before modules like this one.
         let bell = unsafe { hang_bell(cycle) };
         let worker = Worker {
-            resolvers: main.resolvers.iter().map(load_resolver).collect(),
+            resolvers,
             bell,
             tickets: AtomicU64::new(0),
             waiting: Mutex::default(),
@@ -112,6 +116,28 @@ pub(crate) unsafe extern "C" fn end(_: *mut ngx_cycle_t) {
     let worker = lock(&CURRENT).take();
     // Ends the resolvers' threads while there still is a bell that they may ring.
     drop(worker);
+}
+
+/// What must not be, for a test that shows why.
+#[cfg(feature = "load-before-fork")]
+pub(crate) mod early {
+    use super::*;
+
+    static LOADED: Mutex<Vec<Resolver>> = Mutex::new(Vec::new());
+
+    /// Called in the master.
+    pub(crate) unsafe extern "C" fn load(cycle: *mut ngx_cycle_t) -> ngx_int_t {
+        // SAFETY: nginx passes its cycle.
+        if let Some(main) = Module::main_conf(unsafe { &*cycle }) {
+            *lock(&LOADED) = main.resolvers.iter().map(load_resolver).collect();
+        }
+        NGX_OK as ngx_int_t
+    }
+
+    /// What the master has loaded, or what the fork has left of it.
+    pub(super) fn take() -> Vec<Resolver> {
+        std::mem::take(&mut *lock(&LOADED))
+    }
 }
 
 fn load_resolver(conf: &ResolverConf) -> Resolver {

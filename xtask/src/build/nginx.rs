@@ -24,9 +24,12 @@ pub(crate) const ARCHES: [Arch; 2] = [Arch::X86_64, Arch::Aarch64];
 
 /// The module's workspace, below the repository.
 const WORKSPACE: &str = "ngx-backend/module";
+const PACKAGE: &str = "ngx-http-set-backend-module";
 const MODULE: &str = "ngx_http_set_backend_module";
 /// The resolver that its tests load.
 const FIXTURE: &str = "scripted-resolver";
+/// A feature that makes the module do what it must not, and the folder of the module that has it.
+const WRONG: &str = "load-before-fork";
 /// Where the headers' image and libclang lie inside the toolchain image.
 const HEADERS: &str = "/nginx";
 const LIBCLANG: &str = "/opt/libclang";
@@ -108,17 +111,14 @@ impl<'a> Workbench<'a> {
     fn build(&self, folder: &Path, source_digest: &str, inputs: &str) -> Result<Manifest> {
         let what = format!("compile for nginx {} on {}", self.version, self.arch);
         let _bar = self.ground.progress.spinner(&what);
-        self.cargo(&["build", "--workspace"], &[]).with_context(|| what)?;
-        let release = self.build_folder().join(self.purpose("build")).join(self.target()).join("release");
         let mut artifacts = Vec::new();
-        for (name, kind) in [(MODULE, "nginx-module"), (FIXTURE, "resolver")] {
-            let file = release.join(format!("lib{}.so", name.replace('-', "_")));
-            let content = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
-            let facts = ElfFacts::parse(&content).with_context(|| file.display().to_string())?;
+        let mut publish = |package: &str, kind: &str, name: String| -> Result<()> {
+            let content = self.product(package)?;
+            let facts = ElfFacts::parse(&content).with_context(|| name.clone())?;
             let file = format!("{name}.so");
             atomic::write(&folder.join(&file), &content)?;
             artifacts.push(Built {
-                name: name.to_owned(),
+                name,
                 kind: kind.to_owned(),
                 file,
                 sha256: sha256(&content),
@@ -127,11 +127,25 @@ impl<'a> Workbench<'a> {
                 source_digest: source_digest.to_owned(),
                 inputs: inputs.to_owned(),
             });
-        }
+            Ok(())
+        };
+        self.cargo(&["build", "--package", PACKAGE, "--features", WRONG], &[])
+            .with_context(|| what.clone())?;
+        publish(MODULE, "nginx-module", format!("{WRONG}/{MODULE}"))?;
+        self.cargo(&["build", "--workspace"], &[]).with_context(|| what)?;
+        publish(MODULE, "nginx-module", MODULE.to_owned())?;
+        publish(FIXTURE, "resolver", FIXTURE.to_owned())?;
         let image_digest = self.toolchain.digest.clone();
         let manifest = Manifest { target: self.target(), image_digest, artifacts };
         manifest.write(folder)?;
         Ok(manifest)
+    }
+
+    /// The library that the last build has made.
+    fn product(&self, library: &str) -> Result<Vec<u8>> {
+        let folder = self.build_folder().join(self.purpose("build")).join(self.target()).join("release");
+        let file = folder.join(format!("lib{}.so", library.replace('-', "_")));
+        std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))
     }
 
     /// Runs a cargo command over the module's workspace.

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use backend_e2e::Setup;
 use rustix::process::Signal;
@@ -102,5 +103,23 @@ fn reloads_under_load_lose_no_request() {
             }
             over.store(true, Ordering::SeqCst);
         });
+    });
+}
+
+/// Why all of the above: what the original of this module did.
+#[test]
+fn a_library_loaded_before_the_fork_hangs_its_workers() {
+    let setup = Setup::default()
+        .with_host("thread.test", json!({ "does": "ask-thread", "upstreams": [["127.0.0.1:8001", 1]] }));
+    with_each(&setup, |nginx| {
+        assert!(nginx.get("thread.test", "/balanced/").body.starts_with("one "));
+        assert_eq!(nginx.master().threads(), 1);
+    });
+    with_each(&Setup { loads_before_fork: true, ..setup }, |nginx| {
+        assert!(nginx.get("one.test", "/balanced/").body.starts_with("one "));
+        assert_eq!(nginx.master().threads(), 2, "the thread is where nobody asks it");
+        let patience = Duration::from_millis(500);
+        assert!(nginx.leaves_waiting("thread.test", "/balanced/", patience));
+        assert!(nginx.leaves_waiting("one.test", "/ready", patience), "and with it everybody else");
     });
 }

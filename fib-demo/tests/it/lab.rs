@@ -34,7 +34,7 @@ pub(crate) struct Answer {
     pub(crate) body: String,
 }
 
-/// The program, with an environment that says nothing to it but where its admin side is.
+/// The program on any port, with an admin side on another, and with a cache that a busy machine does not make too late.
 pub(crate) fn program(flags: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fib-demo"));
     command
@@ -42,6 +42,7 @@ pub(crate) fn program(flags: &[&str]) -> Command {
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("FIB_ADMIN", "127.0.0.1:0")
         .env("FIB_PORT", "0")
+        .env("FIB_CACHE_TIMEOUT", "20s")
         .args(flags);
     command
 }

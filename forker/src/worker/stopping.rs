@@ -1,10 +1,11 @@
 //! The notice that a worker is to finish.
 
+use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -28,13 +29,21 @@ struct Shared {
 struct State {
     /// Its other end reads the end of the file when this is gone, again and again.
     open: Option<PipeWriter>,
-    wakers: Vec<Waker>,
+    /// Of the futures that wait, by their number.
+    wakers: HashMap<u64, Waker>,
+    next_number: u64,
+}
+
+/// The place of one future among those that wait.
+struct Place<'a> {
+    stopping: &'a Stopping,
+    number: Option<u64>,
 }
 
 impl Stopping {
     pub(super) fn new() -> io::Result<Self> {
         let (readable, open) = io::pipe()?;
-        let state = State { open: Some(open), wakers: Vec::new() };
+        let state = State { open: Some(open), wakers: HashMap::new(), next_number: 0 };
         Ok(Self(Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new(), readable })))
     }
 
@@ -44,7 +53,7 @@ impl Stopping {
         let wakers = std::mem::take(&mut state.wakers);
         drop(state);
         self.0.changed.notify_all();
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.into_values().for_each(Waker::wake);
     }
 
     /// Whether it is to stop.
@@ -60,21 +69,42 @@ impl Stopping {
 
     /// Resolves when it is to stop; in any runtime.
     pub async fn stopped(&self) {
-        poll_fn(|context| {
-            let mut state = self.state();
-            if state.open.is_none() {
-                return Poll::Ready(());
-            }
-            if !state.wakers.iter().any(|waker| waker.will_wake(context.waker())) {
-                state.wakers.push(context.waker().clone());
-            }
-            Poll::Pending
-        })
-        .await;
+        let mut place = Place { stopping: self, number: None };
+        poll_fn(|context| place.poll(context)).await;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place<'_> {
+    /// Keeps the last waker only: that two are the same cannot be relied on (`Waker::will_wake`), and a runtime may have another each time.
+    fn poll(&mut self, context: &Context<'_>) -> Poll<()> {
+        let mut state = self.stopping.state();
+        if state.open.is_none() {
+            return Poll::Ready(());
+        }
+        let number = *self.number.get_or_insert_with(|| {
+            state.next_number += 1;
+            state.next_number
+        });
+        let is_known = state.wakers.get(&number).is_some_and(|waker| waker.will_wake(context.waker()));
+        let former = if is_known { None } else { state.wakers.insert(number, context.waker().clone()) };
+        // With it may go the last of a task, and another place that wants the lock.
+        drop(state);
+        drop(former);
+        Poll::Pending
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            let waker = self.stopping.state().wakers.remove(&number);
+            // Not while the lock is held, as above.
+            drop(waker);
+        }
     }
 }
 
@@ -107,7 +137,7 @@ impl AsFd for Stopping {
 mod tests {
     use std::pin::pin;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::task::{Context, Wake};
+    use std::task::Wake;
     use std::thread;
 
     use rustix::event::Timespec;
@@ -163,5 +193,26 @@ mod tests {
         stopping.begin();
         assert_eq!(count.0.load(Ordering::Relaxed), 1);
         assert!(stopped.as_mut().poll(&mut context).is_ready());
+    }
+
+    /// A runtime may make a new waker for each poll, and a worker lives for months.
+    #[test]
+    fn a_future_has_one_waker_and_takes_it_along() {
+        struct Nothing;
+        impl Wake for Nothing {
+            fn wake(self: Arc<Self>) {}
+        }
+        let stopping = Stopping::new().unwrap();
+        let mut waiting = Box::pin(stopping.stopped());
+        let mut other = Box::pin(stopping.stopped());
+        for _ in 0..1000 {
+            let waker = Waker::from(Arc::new(Nothing));
+            let mut context = Context::from_waker(&waker);
+            assert!(waiting.as_mut().poll(&mut context).is_pending());
+            assert!(other.as_mut().poll(&mut context).is_pending());
+        }
+        assert_eq!(stopping.state().wakers.len(), 2);
+        drop((waiting, other));
+        assert_eq!(stopping.state().wakers.len(), 0);
     }
 }

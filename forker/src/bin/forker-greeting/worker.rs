@@ -3,6 +3,7 @@
 use std::future::{pending, poll_fn};
 use std::io;
 use std::path::Path;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 use std::thread;
@@ -103,11 +104,12 @@ async fn accept<S>(
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
 {
     let stopping = connections.stopping();
+    let mut stopped = pin!(stopping.stopped());
     loop {
         tokio::select! {
             biased;
             accepted = poll_fn(&poll_accept) => take(accepted, &connections, &pulse).await,
-            () = stopping.stopped() => break,
+            () = &mut stopped => break,
         }
     }
     while let Poll::Ready(accepted) = poll_fn(|context| Poll::Ready(poll_accept(context))).await {

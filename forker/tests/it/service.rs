@@ -149,11 +149,15 @@ pub(crate) fn kill(pid: u32, signal: Signal) {
     let _ = kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), signal);
 }
 
-/// Neither gone nor a zombie that nobody has waited for.
+/// Neither gone nor a zombie that nobody has waited for. While one of its threads still ends, nobody can wait for it, although its first
+/// thread is a zombie.
 pub(crate) fn is_running(pid: u32) -> bool {
-    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
-    // The state follows the command, which may hold anything: proc_pid_stat(5).
-    !matches!(stat.rsplit(") ").next().and_then(|rest| rest.chars().next()), Some('Z' | 'X') | None)
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return false };
+    threads.flatten().any(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        // The state follows the command, which may hold anything: proc_pid_stat(5).
+        !matches!(stat.rsplit(") ").next().and_then(|rest| rest.chars().next()), Some('Z' | 'X') | None)
+    })
 }
 
 /// With as many slots as `workers`, all of them serving, none on its way.

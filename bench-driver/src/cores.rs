@@ -17,8 +17,11 @@ pub(crate) fn on<T: Send>(cores: &[usize], what: impl FnOnce() -> io::Result<T> 
     })
 }
 
-/// Keeps the calling thread to `cores`.
-pub(crate) fn keep_to(cores: &[usize]) -> io::Result<()> {
+/// Keeps the calling thread, and what it starts, to `cores`; none leaves it as it is.
+///
+/// # Errors
+/// A core that there is not, or that this process may not have (sched_setaffinity(2)).
+pub fn keep_to(cores: &[usize]) -> io::Result<()> {
     if cores.is_empty() {
         return Ok(());
     }

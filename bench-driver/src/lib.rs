@@ -16,6 +16,7 @@ mod server;
 mod usage;
 mod wrk;
 
+pub use cores::keep_to;
 pub use order::{Ask, ConstantRate, Copy, Load, Order, Program, Saturate, TextFile};
 pub use outcome::Outcome;
 pub use sample::{Unmeasured, take};

@@ -107,7 +107,7 @@ pub(crate) enum Verb {
     Exec(ExecFlags),
 }
 
-#[derive(Args)]
+#[derive(Args, Default)]
 pub(crate) struct BenchFlags {
     #[command(subcommand)]
     pub(crate) verb: Option<BenchVerb>,

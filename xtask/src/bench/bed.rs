@@ -1,6 +1,7 @@
 //! Where samples are taken: built programs, images of peers, cores, and the job of one sample.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -9,7 +10,7 @@ use bench_driver::{Load, Order, Outcome};
 use super::environment::Environment;
 use super::machine;
 use crate::build::{self, Manifest, Workshop};
-use crate::engine::{self, Engine, Exit, Job, Mount};
+use crate::engine::{self, Engine, Exit, Finished, Job, Mount};
 use crate::flags::BenchFlags;
 use crate::ground::Ground;
 use crate::image::Image;
@@ -121,29 +122,59 @@ impl<'a> Bed<'a> {
         self.peers.get(image).map(|image| image.digest.clone())
     }
 
-    /// Takes one sample.
+    /// Takes one sample of a server.
     ///
     /// # Errors
     /// The server does not start, answers wrongly or does not end. One that fails under load is an outcome.
     pub(crate) fn take(&self, order: &Order) -> Result<Outcome> {
-        let mount = |source: std::path::PathBuf, target: String| Mount { source, target, writable: false };
+        let stdin = serde_json::to_vec(order).context("cannot encode an order")?;
+        let deadline = PATIENCE + duration(&order.load);
+        let finished = self
+            .in_tools(&[self.driver()], &BTreeMap::new(), stdin, deadline)
+            .with_context(|| format!("taking a sample of `{}`", order.server.argv.join(" ")))?;
+        serde_json::from_slice(&finished.stdout).context("bench-driver printed no outcome")
+    }
+
+    /// Runs a program on the cores of servers, to its end.
+    ///
+    /// # Errors
+    /// It ends with anything but 0.
+    pub(crate) fn run(&self, argv: &[String], env: &BTreeMap<String, String>) -> Result<Finished> {
+        let cores: Vec<String> = self.server_cores.iter().map(usize::to_string).collect();
+        let kept = [self.driver(), "on".to_owned(), cores.join(",")];
+        self.in_tools(&[&kept, argv].concat(), env, Vec::new(), PATIENCE)
+    }
+
+    fn driver(&self) -> String {
+        format!("{DIST}/{}/bin/{DRIVER}", self.driver_target)
+    }
+
+    fn in_tools(
+        &self,
+        argv: &[String],
+        env: &BTreeMap<String, String>,
+        stdin: Vec<u8>,
+        deadline: Duration,
+    ) -> Result<Finished> {
+        let mount = |source: PathBuf, target: String| Mount { source, target, writable: false };
         let mut mounts = vec![mount(self.ground.repository.join("dist"), DIST.to_owned())];
         mounts.extend(
             self.peers.iter().map(|(name, image)| mount(image.rootfs.clone(), format!("{PEERS}/{name}"))),
         );
+        let common = [("LC_ALL".to_owned(), "C".into()), ("PATH".to_owned(), "/usr/bin:/bin".into())];
+        let own = env.iter().map(|(name, value)| (name.clone(), value.into()));
         let finished = self.engine.run(&Job {
-            env: vec![("LC_ALL".to_owned(), "C".into()), ("PATH".to_owned(), "/usr/bin:/bin".into())],
+            env: common.into_iter().chain(own).collect(),
             mounts,
-            stdin: serde_json::to_vec(order).context("cannot encode an order")?,
-            deadline: PATIENCE + duration(&order.load),
-            ..Job::new(&self.tools, [format!("{DIST}/{}/bin/{DRIVER}", self.driver_target)])
+            stdin,
+            deadline,
+            ..Job::new(&self.tools, argv)
         })?;
-        let command = || format!("taking a sample of `{}`", order.server.argv.join(" "));
         match finished.exit {
-            Exit::Code(0) => serde_json::from_slice(&finished.stdout).with_context(command),
+            Exit::Code(0) => Ok(finished),
             exit => bail!(
-                "{} ended with {exit}:\n{}",
-                command(),
+                "`{}` ended with {exit}:\n{}",
+                argv.join(" "),
                 process::tail(&finished.stdout, &finished.stderr)
             ),
         }

@@ -17,6 +17,7 @@ mod run;
 mod statistics;
 mod suites;
 mod terminal;
+mod timed_suite;
 
 use std::path::{Path, PathBuf};
 
@@ -49,6 +50,14 @@ pub(crate) fn run(flags: &BenchFlags, ground: &Ground) -> Result<()> {
     }
 }
 
+/// Runs every suite briefly.
+///
+/// # Errors
+/// See [`measure`].
+pub(crate) fn prove(ground: &Ground) -> Result<()> {
+    measure(&BenchFlags { quick: true, ..BenchFlags::default() }, ground)
+}
+
 /// Takes all samples of all suites that are asked for, and writes the run.
 ///
 /// # Errors
@@ -71,13 +80,16 @@ fn measure(flags: &BenchFlags, ground: &Ground) -> Result<()> {
     }
     run.suites.sort_by(|one, other| one.name.cmp(&other.name));
     run.write(&folder)?;
-    print!("{}", terminal::summary(&run));
+    if flags.quick {
+        println!("{} samples were taken.", run.samples().count());
+    } else {
+        print!("{}", terminal::summary(&run));
+    }
     println!("\nRun: {}", folder.strip_prefix(&ground.repository).unwrap_or(&folder).display());
     if flags.out.is_none() && !flags.quick {
         render(&ground.repository)?;
     }
-    let failed: usize =
-        run.suites.iter().flat_map(|suite| &suite.series).map(|series| series.failures().count()).sum();
+    let failed = run.samples().filter(|sample| sample.failed.is_some()).count();
     if failed > 0 {
         bail!(Stop::Disagreement(format!("{failed} samples failed; the run's page says which and why")));
     }

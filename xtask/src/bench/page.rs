@@ -94,14 +94,10 @@ fn suite_part(page: &mut String, suite: &Suite) {
 }
 
 fn series_part(page: &mut String, suite: &Suite, series: &Series) {
-    let _ = write!(
-        page,
-        "\n### {}: {}\n\n{}\n\n    {}\n",
-        suite.name,
-        series.name,
-        series.how,
-        series.command.join(" ")
-    );
+    let _ = write!(page, "\n### {}: {}\n\n{}\n", suite.name, series.name, series.how);
+    if !series.command.is_empty() {
+        let _ = write!(page, "\n    {}\n", series.command.join(" "));
+    }
     failures(page, series);
     medians(page, suite, series);
     ratios(page, suite, series);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 use super::environment::Environment;
-use super::raw::Suite;
+use super::raw::{Sample, Suite};
 use super::{page, plots};
 use crate::atomic;
 
@@ -73,6 +73,11 @@ impl Run {
             atomic::write(&folder.join(name), text.as_bytes())?;
         }
         Ok(())
+    }
+
+    /// Every sample of every suite, also those that do not count.
+    pub(crate) fn samples(&self) -> impl Iterator<Item = &Sample> {
+        self.suites.iter().flat_map(|suite| &suite.series).flat_map(|series| &series.samples)
     }
 
     /// Everything that is rendered, by file name.

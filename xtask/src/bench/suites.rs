@@ -1,5 +1,7 @@
 //! The suites there are. A suite is a file in this folder: what it asks, whom, and what is compared.
 
+mod call;
+mod load;
 mod server;
 
 use anyhow::Result;
@@ -11,6 +13,10 @@ use super::raw::Suite;
 /// A suite, as `--suite` takes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SuiteName {
+    /// Ways to call a handler, with instructions counted beside the times.
+    Call,
+    /// Judging and loading plugins, and Go's `plugin.Open`.
+    Load,
     /// HTTP servers that answer the caller's address: with plugins, without, and those of others.
     Server,
 }
@@ -24,6 +30,8 @@ impl SuiteName {
     /// Images that its subjects come from.
     pub(crate) fn peers(self) -> &'static [&'static str] {
         match self {
+            SuiteName::Call => &[],
+            SuiteName::Load => load::PEERS,
             SuiteName::Server => server::PEERS,
         }
     }
@@ -31,6 +39,8 @@ impl SuiteName {
     /// Takes its samples.
     pub(crate) fn measure(self, bed: &Bed<'_>) -> Result<Suite> {
         match self {
+            SuiteName::Call => call::suite(bed)?.measure(bed),
+            SuiteName::Load => load::suite(bed)?.measure(bed),
             SuiteName::Server => server::suite(bed)?.measure(bed),
         }
     }

@@ -34,6 +34,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("moody-cache", &["plugin-sdk"]),
     // And plugins: see MAY_LINK_PLUGINS.
     ("static-server", &["server"]),
+    ("plugin-bench", &["plugin-host", "plugin-sdk"]),
     ("bench-driver", &[]),
     ("xtask", &["bench-driver", "plugin-compat"]),
 ];
@@ -41,8 +42,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
 /// What a plugin may depend on: it is written against the SDK alone.
 const ALLOWED_TO_PLUGINS: &[&str] = &["plugin-sdk", "plugin-settings", "plugin-json"];
 
-/// The one program whose plugins are part of it.
-const MAY_LINK_PLUGINS: &str = "static-server";
+/// The programs that plugins are part of.
+const MAY_LINK_PLUGINS: &[&str] = &["static-server", "plugin-bench"];
 
 /// Only this crate opens plugins.
 const MAY_DLOPEN: &str = "plugin-host";
@@ -82,7 +83,7 @@ fn wrong_arrows(metadata: &Metadata) -> Vec<String> {
         };
         for dependency in package.dependencies.iter().filter(|one| one.kind != DependencyKind::Development) {
             let used = dependency.name.as_str();
-            let linked = name == MAY_LINK_PLUGINS && is_plugin_name(used);
+            let linked = MAY_LINK_PLUGINS.contains(&name) && is_plugin_name(used);
             if (is_member(used) && !allowed.contains(&used) && !linked)
                 || (used == DLOPEN_CRATE && name != MAY_DLOPEN)
             {

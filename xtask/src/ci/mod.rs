@@ -13,6 +13,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 
+use crate::bench;
 use crate::engine;
 use crate::ground::Ground;
 use crate::lab::Arch;
@@ -34,6 +35,8 @@ pub(crate) enum Step {
     Msrv,
     /// The matrix agrees everywhere and the committed report is fresh, from locked images only.
     Matrix,
+    /// Every suite of the benchmarks runs, briefly: no sample fails, and all servers answer alike.
+    Bench,
     /// The docker engine comes to the same report.
     Docker,
     /// The workspace's tests pass, built by the cargo that runs this.
@@ -62,6 +65,7 @@ fn run_step(step: Step, ground: &Ground) -> Result<()> {
         Step::Format => in_image::format(ground),
         Step::Lint => in_image::lint(ground),
         Step::Msrv => msrv::check(ground),
+        Step::Bench => bench::prove(ground),
         Step::Docker => docker::check(ground),
         Step::Test => test(ground),
         Step::Matrix => matrix::run(

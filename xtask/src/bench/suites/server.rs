@@ -8,7 +8,7 @@ use crate::bench::http_suite::{HttpSubject, HttpSuite};
 
 const NGINX: &str = "peer-nginx";
 const EPOLL: &str = "peer-epoll";
-const GO: &str = "peer-go";
+pub(super) const GO: &str = "peer-go";
 
 /// Images of peers.
 pub(super) const PEERS: &[&str] = &[NGINX, EPOLL, GO];
@@ -78,6 +78,17 @@ pub(super) fn suite(bed: &Bed<'_>) -> Result<HttpSuite> {
                 program: peer(bed, GO, "usr/bin/go-static", &[PORT.to_owned()]),
                 image: Some(GO),
             },
+            HttpSubject {
+                name: "go-prefork",
+                is: "Go's net/http, a process for each core, which share the port",
+                program: peer(
+                    bed,
+                    GO,
+                    "usr/bin/go-prefork",
+                    &[PORT.to_owned(), bed.server_cores.len().to_string()],
+                ),
+                image: Some(GO),
+            },
         ],
         comparisons: &[
             ("dynamic", "static"),
@@ -86,6 +97,7 @@ pub(super) fn suite(bed: &Bed<'_>) -> Result<HttpSuite> {
             ("dynamic", "epoll"),
             ("dynamic", "go-dynamic"),
             ("go-dynamic", "go-static"),
+            ("go-prefork", "go-static"),
             ("static", "static"),
         ],
     })
@@ -153,8 +165,13 @@ fn nginx(bed: &Bed<'_>) -> Program {
 fn peer(bed: &Bed<'_>, image: &str, program: &str, arguments: &[String]) -> Program {
     let mut argv = vec![bed.peer(image, program)];
     argv.extend_from_slice(arguments);
-    let libraries = bed.peer(image, &format!("usr/lib/{}-linux-gnu", std::env::consts::ARCH));
-    Program { argv, env: [("LD_LIBRARY_PATH".to_owned(), libraries)].into(), ..foreground() }
+    Program { argv, env: [libraries(bed, image)].into(), ..foreground() }
+}
+
+/// The variable that has a peer's program find the libraries of its own image.
+pub(super) fn libraries(bed: &Bed<'_>, image: &str) -> (String, String) {
+    let folder = bed.peer(image, &format!("usr/lib/{}-linux-gnu", std::env::consts::ARCH));
+    ("LD_LIBRARY_PATH".to_owned(), folder)
 }
 
 fn foreground() -> Program {

@@ -1,0 +1,92 @@
+//! `plugin-bench WHAT ITERATIONS [PLUGIN]`: does one thing so often, and prints how long that took, as JSON:
+//! `{"seconds": 0.5, "iterations": 1000000}`.
+//!
+//! A process does one thing only, so that nothing that was done before helps or hinders it; `cargo xtask bench` starts one for each sample.
+#![forbid(unsafe_code)]
+
+mod calls;
+mod loads;
+
+use std::error::Error;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+const USAGE: &str = "plugin-bench WHAT ITERATIONS [PLUGIN]; WHAT is one of:
+  direct boxed dyn linked     a call of a handler that does nothing
+  ip-linked ip-loaded         a call of the handler `ip`; ip-loaded needs its PLUGIN
+  judge load                  a PLUGIN's file";
+
+/// Status of wrong words, and of a plugin that cannot be loaded.
+const CANNOT: u8 = 2;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match run(&words) {
+        Ok((took, iterations)) => {
+            println!("{{\"seconds\": {:.9}, \"iterations\": {iterations}}}", took.as_secs_f64());
+            ExitCode::SUCCESS
+        }
+        Err(complaint) => {
+            eprintln!("plugin-bench: {complaint}");
+            ExitCode::from(CANNOT)
+        }
+    }
+}
+
+fn run(words: &[String]) -> Result<(Duration, u32), Box<dyn Error>> {
+    let (what, iterations, plugin) = match words {
+        [what, iterations] => (what.as_str(), iterations, None),
+        [what, iterations, plugin] => (what.as_str(), iterations, Some(Path::new(plugin))),
+        _ => return Err(USAGE.into()),
+    };
+    let iterations: u32 = iterations.parse().map_err(|_| format!("{iterations:?} is no number; {USAGE}"))?;
+    let took = match (what, plugin) {
+        ("direct", None) => calls::direct(iterations),
+        ("boxed", None) => calls::boxed(iterations),
+        ("dyn", None) => calls::dynamic(iterations),
+        ("linked", None) => calls::linked(iterations)?,
+        ("ip-linked", None) => calls::ip_linked(iterations)?,
+        ("ip-loaded", Some(plugin)) => calls::ip_loaded(iterations, plugin)?,
+        ("judge", Some(plugin)) => loads::judge(iterations, plugin)?,
+        ("load", Some(plugin)) => loads::load(iterations, plugin)?,
+        _ => return Err(USAGE.into()),
+    };
+    Ok((took, iterations))
+}
+
+/// How long so many calls of `what` take.
+fn time(iterations: u32, mut what: impl FnMut()) -> Duration {
+    let started = Instant::now();
+    for _ in 0..iterations {
+        what();
+    }
+    started.elapsed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        text.split(' ').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn everything_that_needs_no_file_is_done_so_often() {
+        for what in ["direct", "boxed", "dyn", "linked", "ip-linked"] {
+            let (took, iterations) = run(&words(&format!("{what} 1000"))).unwrap();
+            assert!(took > Duration::ZERO && iterations == 1000, "{what}");
+        }
+    }
+
+    #[test]
+    fn wrong_words_are_answered_with_the_right_ones() {
+        for wrong in ["direct", "direct many", "undirect 1", "load 1", "direct 1 /plugin.so"] {
+            let error = run(&words(wrong)).unwrap_err().to_string();
+            assert!(error.contains("plugin-bench WHAT ITERATIONS"), "{wrong}: {error}");
+        }
+        let error = run(&words("load 1 /nowhere/plugin.so")).unwrap_err().to_string();
+        assert!(error.contains("/nowhere/plugin.so"), "{error}");
+    }
+}

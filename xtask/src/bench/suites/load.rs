@@ -1,0 +1,42 @@
+//! What it takes to get a plugin.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use super::server::{GO, libraries};
+use crate::bench::bed::Bed;
+use crate::bench::metric::Metric;
+use crate::bench::timed_suite::{TIMES, TimedSubject, TimedSuite};
+
+/// Images of peers.
+pub(super) const PEERS: &[&str] = &[GO];
+
+/// The suite.
+pub(super) fn suite(bed: &Bed<'_>) -> Result<TimedSuite> {
+    let subject = |name, is, what: &str, times| -> Result<TimedSubject> {
+        let argv = vec![bed.program("plugin-bench")?, what.to_owned(), TIMES.to_owned(), bed.program("ip")?];
+        Ok(TimedSubject { name, is, argv, env: BTreeMap::new(), times, image: None })
+    };
+    Ok(TimedSuite {
+        name: "load",
+        question: "How long does it take to get a plugin, all checks included, and how much of that is the judgement? The plugin is `ip`. Files are in the \
+                   page cache, as those of a server that was just deployed are.",
+        metric: Metric::WallSeconds,
+        instructions: false,
+        subjects: vec![
+            subject("judge", "reads the file and judges it: the first of a process", "judge", 1)?,
+            subject("load", "reads, judges, loads and asks it: the first plugin of a process", "load", 1)?,
+            subject("load-100", "the same, each of a hundred in one process", "load", 100)?,
+            TimedSubject {
+                name: "go-open",
+                is: "Go's `plugin.Open` and a look-up, by a program that has net/http linked in",
+                argv: vec![bed.peer(GO, "usr/bin/go-open"), bed.peer(GO, "usr/lib/peer/ip.so")],
+                env: BTreeMap::from([libraries(bed, GO)]),
+                times: 1,
+                image: Some(GO),
+            },
+        ],
+        comparisons: &[("judge", "load"), ("load-100", "load"), ("load", "go-open"), ("load", "load")],
+    })
+}

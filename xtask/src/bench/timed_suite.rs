@@ -1,0 +1,196 @@
+//! Suites of programs that do one thing so often and say how long that took; instructions are counted beside, since those repeat.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+
+use super::bed::Bed;
+use super::metric::Metric;
+use super::raw::{Comparison, FORMAT, Sample, Series, Subject, Suite};
+use super::rounds::{self, Turn};
+
+/// A program.
+pub(crate) struct TimedSubject {
+    /// Unique in its suite.
+    pub(crate) name: &'static str,
+    /// What it does, in a few words.
+    pub(crate) is: &'static str,
+    /// Program and arguments; the word [`TIMES`] stands for how often. Prints `{"seconds": …, "iterations": …}`.
+    pub(crate) argv: Vec<String>,
+    /// Its environment.
+    pub(crate) env: BTreeMap<String, String>,
+    /// How often it does it in one sample.
+    pub(crate) times: u32,
+    /// The image that it comes from, if it is a peer.
+    pub(crate) image: Option<&'static str>,
+}
+
+/// What is timed, and why.
+pub(crate) struct TimedSuite {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// What it is to answer.
+    pub(crate) question: &'static str,
+    /// What the time of one is called.
+    pub(crate) metric: Metric,
+    /// Whether instructions are counted, too.
+    pub(crate) instructions: bool,
+    /// The programs.
+    pub(crate) subjects: Vec<TimedSubject>,
+    /// Pairs of names; the same name twice is an A/A row.
+    pub(crate) comparisons: &'static [(&'static str, &'static str)],
+}
+
+/// Stands for a number in the arguments of a program.
+pub(crate) const TIMES: &str = "N";
+
+/// What a program prints.
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Timing {
+    seconds: f64,
+    iterations: u32,
+}
+
+/// Counts with so many calls and with so many more: what a program does beside its calls cancels out.
+const FEW: u32 = 1000;
+const MANY: u32 = 101_000;
+const CALLGRIND: [&str; 3] = ["/usr/bin/valgrind.bin", "--tool=callgrind", "--callgrind-out-file=/dev/null"];
+
+impl TimedSuite {
+    /// Takes all samples.
+    pub(crate) fn measure(&self, bed: &Bed<'_>) -> Result<Suite> {
+        let comparisons: Vec<Comparison> = self
+            .comparisons
+            .iter()
+            .map(|&(subject, against)| Comparison {
+                subject: subject.to_owned(),
+                against: against.to_owned(),
+            })
+            .collect();
+        let mut series = vec![self.series(
+            bed,
+            &comparisons,
+            "time",
+            "Each sample is a process of its own, on the cores of servers, that does one thing N times and says how long that took.",
+            &[],
+            self.metric,
+            |subject| {
+                let said = bed.run(&subject.at(subject.times), &subject.env)?;
+                let timing: Timing = serde_json::from_slice(&said.stdout).context("it printed no timing")?;
+                ensure!(timing.iterations > 0, "it did nothing");
+                Ok(timing.seconds / f64::from(timing.iterations))
+            },
+        )?];
+        if self.instructions {
+            series.push(self.series(
+                bed,
+                &comparisons,
+                "instructions",
+                "callgrind counts the instructions of 101,000 times and of 1,000 times; the difference, for each of 100,000. A small change that \
+                 hides in the noise of times is seen here; what caches and branches cost is not.",
+                &CALLGRIND,
+                Metric::CallInstructions,
+                |subject| {
+                    let count = |times| -> Result<f64> {
+                        let counted = CALLGRIND.map(str::to_owned).into_iter().chain(subject.at(times));
+                        let said = bed.run(&counted.collect::<Vec<_>>(), &subject.env)?;
+                        collected(&String::from_utf8_lossy(&said.stderr))
+                    };
+                    Ok((count(MANY)? - count(FEW)?) / f64::from(MANY - FEW))
+                },
+            )?);
+        }
+        let subjects = self.subjects.iter().map(|subject| Subject {
+            name: subject.name.to_owned(),
+            is: subject.is.to_owned(),
+            command: subject.at(subject.times),
+            image_digest: subject.image.and_then(|image| bed.peer_digest(image)),
+        });
+        Ok(Suite {
+            format: FORMAT,
+            name: self.name.to_owned(),
+            question: self.question.to_owned(),
+            subjects: subjects.collect(),
+            comparisons,
+            series,
+        })
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "one series, each part of it once")]
+    fn series(
+        &self,
+        bed: &Bed<'_>,
+        comparisons: &[Comparison],
+        name: &str,
+        how: &str,
+        command: &[&str],
+        metric: Metric,
+        value: impl Fn(&TimedSubject) -> Result<f64>,
+    ) -> Result<Series> {
+        let names: Vec<&str> = self.subjects.iter().map(|subject| subject.name).collect();
+        let turns = rounds::turns(&names, comparisons, 0).len() as u64;
+        let bar = bed.progress(turns * u64::from(bed.rounds), &format!("{} {name}", self.name));
+        let take = |turn: Turn<'_>| -> Result<Sample> {
+            let subject = self.subjects.iter().find(|subject| subject.name == turn.subject);
+            let value = value(subject.context("a turn of nobody")?)
+                .with_context(|| format!("{} {name}, {}", self.name, turn.subject))?;
+            bar.inc(1);
+            Ok(Sample { values: BTreeMap::from([(metric, value)]), ..Sample::default() })
+        };
+        Ok(Series {
+            name: name.to_owned(),
+            how: how.to_owned(),
+            command: command.iter().map(|&word| word.to_owned()).collect(),
+            metrics: vec![metric],
+            samples: rounds::run(&names, comparisons, bed.rounds, take)?,
+        })
+    }
+}
+
+impl TimedSubject {
+    /// Its command line for so many times.
+    fn at(&self, times: u32) -> Vec<String> {
+        self.argv.iter().map(|word| if word == TIMES { times.to_string() } else { word.clone() }).collect()
+    }
+}
+
+/// The sum that callgrind says at its end: `==2== Collected : 4603502`.
+fn collected(said: &str) -> Result<f64> {
+    let line = said.lines().find_map(|line| line.split_once("Collected :"));
+    let (_, count) = line.with_context(|| format!("callgrind did not say what it collected:\n{said}"))?;
+    count.trim().parse().with_context(|| format!("callgrind collected {count:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn callgrinds_sum_is_found() {
+        let said = "==2== Command: /usr/bin/wrk -v\n==2== \n==2== Events    : Ir\n==2== Collected : 4603502\n==2== \n";
+        assert_eq!(collected(said).unwrap(), 4_603_502.0);
+        assert!(collected("==2== Command: x\n").unwrap_err().to_string().contains("Command: x"));
+    }
+
+    #[test]
+    fn a_program_is_told_how_often() {
+        let subject = TimedSubject {
+            name: "a",
+            is: "a",
+            argv: ["program", "what", TIMES, "file"].map(str::to_owned).into(),
+            env: BTreeMap::new(),
+            times: 5,
+            image: None,
+        };
+        assert_eq!(subject.at(7), ["program", "what", "7", "file"]);
+    }
+
+    #[test]
+    fn a_timing_has_nothing_else() {
+        let timing: Timing = serde_json::from_str("{\"seconds\": 0.000000500, \"iterations\": 2}").unwrap();
+        assert_eq!(timing, Timing { seconds: 5e-7, iterations: 2 });
+        assert!(serde_json::from_str::<Timing>("{\"seconds\": 1, \"iterations\": 2, \"unit\": 1}").is_err());
+    }
+}

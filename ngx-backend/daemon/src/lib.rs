@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::Context;
-use backend_map::{Access, Publisher};
+use backend_map::Access;
 use clap::Parser;
 use rustix::fs::Mode;
 
@@ -25,7 +25,7 @@ use crate::access::Rules;
 use crate::api::Api;
 use crate::identity::Identity;
 use crate::options::Options;
-use crate::publishing::Publishing;
+use crate::publishing::{Place, Publishing};
 use crate::store::Store;
 use crate::tally::Tally;
 use crate::writer::Writer;
@@ -60,9 +60,9 @@ fn start(options: &Options) -> anyhow::Result<()> {
     let (_stopper, stop) = http_front::listen_for_signals().context("cannot listen for signals")?;
     let store = Arc::new(Store::open(&options.store)?);
     let tally = Arc::new(Tally::default());
-    let publisher = Publisher::open(&options.publish, Access { group: identity.group() })
-        .with_context(|| format!("cannot publish to {}", options.publish.display()))?;
-    let publishing = Publishing::start(publisher, Arc::clone(&store), Arc::clone(&tally))?;
+    let place = Place { folder: options.publish.clone(), access: Access { group: identity.group() } };
+    let _lock = publishing::lock(&place.folder)?;
+    let publishing = Publishing::start(place, Arc::clone(&store), Arc::clone(&tally))?;
     let writer = Writer::start(Arc::clone(&store), publishing.inbox(), Arc::clone(&tally))?;
     let sockets = sockets::bind(options, identity.group())?;
     let resolvers =

@@ -4,6 +4,8 @@
 //! delta grows, another thread writes a new base from the store as it is then, and changes go on being published meanwhile.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -11,7 +13,9 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use backend_map::{BaseWriter, NewBase, Pattern, PublishError, Publisher, Upstreams};
+use backend_map::{Access, BaseWriter, NewBase, Pattern, PublishError, Publisher, Upstreams};
+
+use rustix::fs::FlockOperation;
 
 use crate::store::{Change, Store, StoreError, View};
 use crate::tally::{Tally, add};
@@ -33,6 +37,8 @@ pub(crate) enum BaseError {
     Publish(#[from] PublishError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("cannot start a thread")]
+    Thread(#[from] std::io::Error),
 }
 
 /// The thread.
@@ -55,20 +61,14 @@ impl Publishing {
     ///
     /// # Errors
     /// If it cannot be published.
-    pub(crate) fn start(
-        mut publisher: Publisher,
-        store: Arc<Store>,
-        tally: Arc<Tally>,
-    ) -> anyhow::Result<Self> {
+    pub(crate) fn start(place: Place, store: Arc<Store>, tally: Arc<Tally>) -> anyhow::Result<Self> {
         let started = Instant::now();
-        let base = fill(publisher.new_base()?, &store.view()?).context("cannot write the table")?;
-        let entries = base.entries();
-        let published = publisher.publish(Some(base), []).context("cannot publish the table")?;
-        tally.generation.store(published.generation, Ordering::Relaxed);
+        let (publisher, entries) = place.publish_all(&store, &tally).context("cannot publish the table")?;
         let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(entries, generation = published.generation, milliseconds, "published");
+        tracing::info!(entries, generation = publisher.generation(), milliseconds, "published");
         let (inbox, messages) = channel();
         let worker = Worker {
+            place,
             publisher,
             store,
             tally,
@@ -77,6 +77,8 @@ impl Publishing {
             since: None,
             base_entries: entries,
             builder: None,
+            base_failed: None,
+            failed: None,
         };
         let thread = thread::Builder::new()
             .name("publisher".to_owned())
@@ -97,9 +99,40 @@ impl Publishing {
     }
 }
 
+/// Keeps other daemons from publishing to the same folder, as long as it lives.
+///
+/// # Errors
+/// If another one does.
+pub(crate) fn lock(folder: &Path) -> anyhow::Result<File> {
+    let file = File::open(folder).with_context(|| format!("cannot open {}", folder.display()))?;
+    rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
+        .with_context(|| format!("another daemon publishes to {}", folder.display()))?;
+    Ok(file)
+}
+
+/// Where it is published, and for whom.
+pub(crate) struct Place {
+    pub(crate) folder: PathBuf,
+    pub(crate) access: Access,
+}
+
+impl Place {
+    /// Publishes all that the store has, as a base; gives the count of entries, too.
+    fn publish_all(&self, store: &Store, tally: &Tally) -> Result<(Publisher, u64), BaseError> {
+        let mut publisher = Publisher::open(&self.folder, self.access)?;
+        let base = fill(publisher.new_base()?, &store.view()?)?;
+        let entries = base.entries();
+        let published = publisher.publish(Some(base), [])?;
+        tally.generation.store(published.generation, Ordering::Relaxed);
+        tally.delta.store(0, Ordering::Relaxed);
+        Ok((publisher, entries))
+    }
+}
+
 type Changes = BTreeMap<Pattern, Option<Upstreams>>;
 
 struct Worker {
+    place: Place,
     publisher: Publisher,
     store: Arc<Store>,
     tally: Arc<Tally>,
@@ -109,7 +142,12 @@ struct Worker {
     /// Since the base that is being written was begun.
     since: Option<Changes>,
     base_entries: u64,
+    /// Until its message has come.
     builder: Option<JoinHandle<()>>,
+    /// When the last attempt at a base failed.
+    base_failed: Option<Instant>,
+    /// When the last publication failed, if it did: the next one begins anew, whatever is in the folder.
+    failed: Option<Instant>,
 }
 
 /// What a look at the messages came to.
@@ -125,8 +163,11 @@ impl Worker {
         // Set while the last attempt has failed.
         let mut retry = false;
         loop {
-            let first =
-                if retry { messages.recv_timeout(PAUSE) } else { messages.recv().map_err(Into::into) };
+            let first = if retry {
+                messages.recv_timeout(PAUSE + PAUSE / 10)
+            } else {
+                messages.recv().map_err(Into::into)
+            };
             let first = match first {
                 Ok(first) => Some(first),
                 Err(RecvTimeoutError::Timeout) => None,
@@ -158,14 +199,17 @@ impl Worker {
                     self.changes.insert(pattern, upstreams);
                 }
             }
-            Message::Base(Ok(base)) => {
-                heard.anything = true;
-                heard.base = Some(base);
-            }
-            Message::Base(Err(error)) => {
-                self.since = None;
-                self.tally.trouble("base", sentence(&error));
-                heard.anything = true;
+            Message::Base(outcome) => {
+                self.builder = None;
+                match outcome {
+                    // Otherwise everything was published meanwhile, and nobody has noted what this one lacks.
+                    Ok(base) if self.since.is_some() => {
+                        heard.anything = true;
+                        heard.base = Some(base);
+                    }
+                    Ok(_) => {}
+                    Err(error) => self.no_base(&error),
+                }
             }
             Message::End => heard.end = true,
         }
@@ -173,16 +217,20 @@ impl Worker {
 
     /// Says whether it is published.
     fn publish(&mut self, base: Option<NewBase>) -> bool {
+        match self.failed {
+            Some(failed) if failed.elapsed() < PAUSE => return false,
+            Some(_) => return self.begin_anew(),
+            None => {}
+        }
         let started = Instant::now();
-        let has_base = base.is_some();
-        if let Some(base) = &base {
-            self.base_entries = base.entries();
-            // What came before that base was begun is in it. It may hold some of what came later, too: the delta says the same.
-            self.changes = self.since.take().unwrap_or_default();
-        } else if self.since.is_some() && self.changes.len() > DELTA_LIMIT * self.largest_delta() {
+        let new_base = base.as_ref().map(NewBase::entries);
+        // What came before that base was begun is in it. It may hold some of what came later, too: the delta says the same.
+        let since = if new_base.is_some() { self.since.take() } else { None };
+        if self.since.is_some() && self.changes.len() > DELTA_LIMIT * self.largest_delta() {
             return true;
         }
-        let changes = self.changes.iter().map(|(pattern, upstreams)| (pattern, upstreams.as_ref()));
+        let changes = since.as_ref().unwrap_or(&self.changes);
+        let changes = changes.iter().map(|(pattern, upstreams)| (pattern, upstreams.as_ref()));
         match self.publisher.publish(base, changes) {
             Ok(published) => {
                 self.tally.well("publication");
@@ -191,17 +239,47 @@ impl Worker {
                 self.tally.generation.store(published.generation, Ordering::Relaxed);
                 self.tally.delta.store(published.delta, Ordering::Relaxed);
                 tracing::debug!(generation = published.generation, delta = published.delta, "published");
-                if has_base {
+                if let (Some(entries), Some(since)) = (new_base, since) {
                     self.tally.well("base");
                     add(&self.tally.bases, 1);
+                    (self.base_entries, self.changes) = (entries, since);
                 }
                 true
             }
             Err(error) => {
                 self.tally.trouble("publication", sentence(&error));
+                self.failed = Some(Instant::now());
                 false
             }
         }
+    }
+
+    /// Publishes all that the store has, after a failure that may have left anything behind.
+    fn begin_anew(&mut self) -> bool {
+        match self.place.publish_all(&self.store, &self.tally) {
+            Ok((publisher, entries)) => {
+                (self.publisher, self.base_entries) = (publisher, entries);
+                self.changes.clear();
+                self.since = None;
+                self.failed = None;
+                self.tally.well("publication");
+                add(&self.tally.publications, 1);
+                add(&self.tally.bases, 1);
+                true
+            }
+            Err(error) => {
+                self.failed = Some(Instant::now());
+                self.tally.trouble("publication", sentence(&error));
+                false
+            }
+        }
+    }
+
+    /// Another base is tried with a later change.
+    fn no_base(&mut self, error: &BaseError) {
+        self.since = None;
+        self.base_failed = Some(Instant::now());
+        self.tally.trouble("base", sentence(error));
     }
 
     fn largest_delta(&self) -> usize {
@@ -210,24 +288,23 @@ impl Worker {
 
     /// Has a new base written if the delta has grown and none is being written.
     fn begin_base(&mut self) {
-        if self.since.is_some() || self.changes.len() <= self.largest_delta() {
+        let failed_lately = self.base_failed.is_some_and(|failed| failed.elapsed() < PAUSE);
+        let is_small = self.changes.len() <= self.largest_delta();
+        if is_small || self.failed.is_some() || self.builder.is_some() || failed_lately {
             return;
         }
         let begun = self.publisher.new_base().map_err(BaseError::from);
-        let begun = begun.and_then(|base| Ok((base, self.store.view()?)));
-        let inbox = self.inbox.clone();
-        let started = begun.map(|(base, view)| {
-            thread::Builder::new().name("base".to_owned()).spawn(move || {
-                let _ = inbox.send(Message::Base(fill(base, &view)));
-            })
+        let started = begun.and_then(|base| {
+            let (view, inbox) = (self.store.view()?, self.inbox.clone());
+            let thread = thread::Builder::new().name("base".to_owned());
+            Ok(thread.spawn(move || drop(inbox.send(Message::Base(fill(base, &view)))))?)
         });
         match started {
-            Ok(Ok(builder)) => {
+            Ok(builder) => {
                 self.builder = Some(builder);
                 self.since = Some(Changes::new());
             }
-            Ok(Err(error)) => self.tally.trouble("base", error.to_string()),
-            Err(error) => self.tally.trouble("base", sentence(&error)),
+            Err(error) => self.no_base(&error),
         }
     }
 }

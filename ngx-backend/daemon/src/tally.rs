@@ -32,10 +32,13 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// A part does not work, for this reason.
+    /// A part does not work, for this reason. The log has it once, however often it is found.
     pub(crate) fn trouble(&self, part: &'static str, reason: String) {
-        tracing::error!(part, reason, "does not work");
         let mut troubles = self.troubles.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if troubles.iter().any(|known| *known == (part, reason.clone())) {
+            return;
+        }
+        tracing::error!(part, reason, "does not work");
         troubles.retain(|(known, _)| *known != part);
         troubles.push((part, reason));
     }

@@ -8,7 +8,7 @@ use crate::tables::{base_name, DELTA};
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::hash::{BuildHasher, Hasher};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::{fchown, DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{fchown, DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The name of the control file.
@@ -86,6 +86,9 @@ pub enum PublishError {
     /// A table.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// The folder, or its control file, is another one than when it was opened: readers look there now.
+    #[error("{0} was replaced or emptied; open it anew")]
+    Replaced(PathBuf),
     /// There is no base to change.
     #[error("nothing was published yet that could be changed")]
     NoBase,
@@ -115,6 +118,10 @@ impl Publisher {
         }
         let path = directory.join(CONTROL);
         let known = known_control(&path);
+        if let Some((control, _)) = &known {
+            // The group may be another one than the last time.
+            give_to_readers(control, &path, access)?;
+        }
         let generation = known.as_ref().map_or(0, |(_, generation)| *generation);
         let control = match known {
             Some((control, _)) => control,
@@ -158,6 +165,7 @@ impl Publisher {
             Some(base) => (base.id, base.seed),
             None => self.base.ok_or(PublishError::NoBase)?,
         };
+        self.check_folder()?;
         let generation = self.generation + 1;
         let unfinished = self.directory.join(format!("{DELTA}{UNFINISHED}"));
         let file = BufWriter::new(create(&unfinished, self.access)?);
@@ -180,6 +188,14 @@ impl Publisher {
     /// Counts publications.
     pub fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// Whether readers look at the control file that we have.
+    fn check_folder(&self) -> Result<(), PublishError> {
+        let path = self.directory.join(CONTROL);
+        let ours = self.control.metadata().map_err(at("look at", &path))?;
+        let is_ours = fs::metadata(&path).is_ok_and(|it| (it.dev(), it.ino()) == (ours.dev(), ours.ino()));
+        is_ours.then_some(()).ok_or_else(|| PublishError::Replaced(self.directory.clone()))
     }
 
     /// Former bases, which readers keep as long as they need them, and what was left unfinished. One that stays costs space only.
@@ -239,12 +255,16 @@ fn create(path: &Path, access: Access) -> Result<File, PublishError> {
     }
     let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path);
     let file = file.map_err(at("create", path))?;
-    if let Some(group) = access.group {
-        fchown(&file, None, Some(group)).map_err(at("give to the group", path))?;
-    }
-    // The creation's mode is subject to the umask, this is not.
-    file.set_permissions(Permissions::from_mode(0o640)).map_err(at("set the mode of", path))?;
+    give_to_readers(&file, path, access)?;
     Ok(file)
+}
+
+fn give_to_readers(file: &File, path: &Path, access: Access) -> Result<(), PublishError> {
+    if let Some(group) = access.group {
+        fchown(file, None, Some(group)).map_err(at("give to the group", path))?;
+    }
+    // The mode at its creation is subject to the umask, this is not.
+    file.set_permissions(Permissions::from_mode(0o640)).map_err(at("set the mode of", path))
 }
 
 fn put_in_place(file: &File, unfinished: &Path, path: &Path) -> Result<(), PublishError> {

@@ -91,3 +91,31 @@ fn a_growing_delta_becomes_a_base_while_changes_go_on() {
         assert_eq!(published(&reader, &format!("h{number}.example")), Some(expected), "{number}");
     }
 }
+
+/// Somebody empties the folder, or puts another in its place: it is told, and the next publication is a whole one.
+#[test]
+fn a_publication_that_fails_is_told_and_done_anew() {
+    let daemon = Daemon::start();
+    let reader = daemon.reader();
+    daemon.put("a", "192.0.2.1:80");
+    until("the first", || published(&reader, "a").is_some());
+    std::fs::remove_dir_all(daemon.path("map")).unwrap();
+    daemon.put("b", "192.0.2.2:80");
+    until("the log", || daemon.line("was replaced or emptied").is_some());
+    until("the new folder", || published(&reader, "b").as_deref() == Some("192.0.2.2:80"));
+    assert_eq!(published(&reader, "a").as_deref(), Some("192.0.2.1:80"));
+    until("health", || daemon.get("/healthz").status == 200);
+    daemon.put("a", "192.0.2.3:80");
+    until("the next", || published(&reader, "a").as_deref() == Some("192.0.2.3:80"));
+
+    // A file in its place cannot be published to until it is gone.
+    std::fs::remove_dir_all(daemon.path("map")).unwrap();
+    std::fs::write(daemon.path("map"), "").unwrap();
+    daemon.put("b", "192.0.2.4:80");
+    until("the trouble", || daemon.get("/healthz").status == 503);
+    assert_eq!(daemon.get("/healthz").json()["parts"], serde_json::json!(["publication"]));
+    assert_eq!(published(&reader, "b").as_deref(), Some("192.0.2.2:80"), "what was published stays");
+    std::fs::remove_file(daemon.path("map")).unwrap();
+    until("health", || daemon.get("/healthz").status == 200);
+    until("what was not published", || published(&reader, "b").as_deref() == Some("192.0.2.4:80"));
+}

@@ -67,6 +67,7 @@ fn a_start_that_cannot_succeed_says_why() {
     let path = |name: &str| daemon.path(name).to_str().unwrap().to_owned();
     for (arguments, part) in [
         (vec!["--store".to_owned(), path("map.redb")], "cannot open the store"),
+        (vec!["--publish".to_owned(), path("map")], "another daemon publishes to"),
         (vec!["--socket".to_owned(), path("api.sock")], "somebody listens there already"),
         (vec!["--listen".to_owned(), "0.0.0.0:80".to_owned()], "can be reached from outside"),
         (vec!["--token".to_owned(), "short".to_owned()], "the token needs at least 16"),

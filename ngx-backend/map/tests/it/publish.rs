@@ -70,10 +70,16 @@ fn a_folder_that_was_replaced_is_noticed() {
     let path = parent.path().join("map");
     publish_base(&mut publisher(&path), &[entry("a", "192.0.2.1:1")]);
     let (reader, _) = reader(&path);
+    let mut former = publisher(&path);
     fs::remove_dir_all(&path).unwrap();
+    let base = former.new_base();
+    assert!(base.is_err(), "there is no folder for it");
     assert_eq!(find(&reader, "a").as_deref(), Some("192.0.2.1:1"), "what is mapped stays");
     publish_base(&mut publisher(&path), &[entry("a", "192.0.2.1:2")]);
     until("the new folder", || find(&reader, "a").as_deref() == Some("192.0.2.1:2"));
+    let base = former.new_base().unwrap().finish().unwrap();
+    let error = former.publish(Some(base), []).unwrap_err();
+    assert!(matches!(error, PublishError::Replaced(_)), "nobody would see it: {error}");
 }
 
 #[test]

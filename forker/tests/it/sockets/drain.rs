@@ -9,6 +9,15 @@ use forker::socket::{SocketOptions, Sockets, Strategy};
 
 use super::{address, answer_waiting, ip, is_answered, listener, per_slot, receiver, until};
 
+/// Clients stop when this is gone, also if the test fails: otherwise it would wait for them.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Clients connect all along, while slots come and go: each is answered.
 #[test]
 fn slots_come_and_go_under_load_and_no_connection_is_lost() {
@@ -17,6 +26,7 @@ fn slots_come_and_go_under_load_and_no_connection_is_lost() {
     let stop = AtomicBool::new(false);
     let (asked, lost) = (AtomicUsize::new(0), AtomicUsize::new(0));
     std::thread::scope(|scope| {
+        let end = End(&stop);
         for _ in 0..3 {
             scope.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {
@@ -46,7 +56,7 @@ fn slots_come_and_go_under_load_and_no_connection_is_lost() {
                 asked.load(Ordering::Relaxed) > before + 30
             });
         }
-        stop.store(true, Ordering::Relaxed);
+        drop(end);
         let workers: Vec<_> = (0..4).map(|slot| listener(&sockets, slot)).collect();
         // Until the last clients have gone, of which each asks once more at most.
         let asked = || asked.load(Ordering::Relaxed);

@@ -71,10 +71,18 @@ impl Load {
         self.answered.load(Ordering::Relaxed)
     }
 
-    pub(super) fn end(self) -> Tally {
+    pub(super) fn end(mut self) -> Tally {
         self.stop.store(true, Ordering::Relaxed);
-        let failures = self.clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
+        let clients = std::mem::take(&mut self.clients);
+        let failures = clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
         Tally { answered: self.answered.load(Ordering::Relaxed), failures }
+    }
+}
+
+/// When a test fails, its clients would go on and take the time of the others.
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
     }
 }
 

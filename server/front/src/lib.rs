@@ -8,7 +8,6 @@ mod settings;
 mod shutdown;
 
 pub mod admin;
-pub mod log;
 pub mod metrics;
 pub mod stats;
 pub mod value;
@@ -18,6 +17,7 @@ pub use client_address::{ForwardedField, TrustedProxies};
 pub use error::{FrontError, SocketError};
 pub use http::{Listeners, bind, serve};
 pub use hyper::StatusCode;
+pub use server_log as log;
 pub use settings::{ClientGone, Heartbeat, Settings};
 pub use shutdown::{Reason, Stop, Stopper, listen_for_signals, stopper};
 pub use stats::{ServerState, ServerStats};

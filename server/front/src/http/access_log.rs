@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use hyper::{Method, Uri, Version};
 use tokio::sync::Notify;
 
-use crate::log::push_value;
+use server_log::push_value;
 
 /// How long a line may wait for others.
 const WAIT: Duration = Duration::from_millis(200);

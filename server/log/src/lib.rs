@@ -1,4 +1,4 @@
-//! The log: one line for each event on standard error, in `key=value` text.
+//! The log of the programs: one line for each event on standard error, in `key=value` text.
 
 use std::fmt::{self, Write as _};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -54,7 +54,7 @@ fn level_name(level: Level) -> &'static str {
 
 /// Appends a value, quoted where it would not read back as one word. It stays on its line whatever is in it, so that no plugin
 /// and no client can forge a second one.
-pub(crate) fn push_value(text: &mut String, value: &str) {
+pub fn push_value(text: &mut String, value: &str) {
     let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'=' | b'\\');
     if !value.is_empty() && value.bytes().all(plain) {
         text.push_str(value);

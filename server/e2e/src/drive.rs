@@ -74,7 +74,7 @@ fn go_through(
         seen.insert(file.file_name().unwrap_or_default().to_string_lossy().into_owned(), did);
     }
     let ask_all = |server: &mut Server| {
-        requests::check_all(client, address, &scenario.asks).map_err(|wrong| broken(server, wrong))
+        requests::check_all(client, address, scenario).map_err(|wrong| broken(server, wrong))
     };
     let answer = ask_all(server)?;
     for Then { signal, name, says } in &scenario.then {
@@ -117,14 +117,19 @@ enum Said {
 /// Whether `line` says that `plugin` was loaded from that file, or that it was not.
 fn is_about(line: &str, plugin: &Path) -> bool {
     let names_it = value(line, "path").is_some_and(|path| Path::new(path) == plugin);
-    names_it && matches!(value(line, "msg"), Some("loaded" | "plugin refused"))
+    names_it && (is_loaded(line) || value(line, "msg") == Some("plugin refused"))
+}
+
+/// Whether `line` says that something was loaded, a handler or middleware or a cache.
+fn is_loaded(line: &str) -> bool {
+    matches!(value(line, "msg"), Some("loaded" | "cache plugin loaded"))
 }
 
 /// What it says last of `plugin`, which may be loaded and then not used after all, its route being another's: `loaded`, or
 /// the code.
 fn became(server: &mut Server, plugin: &Path) -> String {
     let line = server.last_line(|line| is_about(line, plugin)).unwrap_or_default();
-    let loaded = value(line, "msg") == Some("loaded");
+    let loaded = is_loaded(line);
     let word = if loaded { Some("loaded") } else { value(line, "code") };
     word.unwrap_or_default().to_owned()
 }
@@ -135,7 +140,7 @@ fn said_of(server: &mut Server, plugin: &Path) -> Result<Said, Observation> {
         let name = plugin.file_name().unwrap_or_default().to_string_lossy();
         no_line(server, why, Stage::Load, &format!("it says nothing of {name}"))
     })?;
-    if value(&line, "msg") == Some("loaded") {
+    if is_loaded(&line) {
         return Ok(Said::Loaded);
     }
     let reason = value(&line, "reason").unwrap_or("it does not say why");

@@ -28,6 +28,8 @@ server-e2e --server PROGRAM --ask PATH=TEXT... [--plugin FOLDER[/NAME]=FILE]...
     --argument TEXT           for PROGRAM, instead of --port 0
     --config TEXT             the server's configuration, in TOML
     --header NAME:VALUE       a field of every request
+    --answers-everything      PROGRAM answers each method and path alike: only
+                              ask what has an answer
     --then SIGNAL=TEXT        after the requests send SIGNAL (HUP, TTIN, TTOU,
                               USR1, USR2), wait until the log says msg=TEXT,
                               and send the requests again
@@ -66,6 +68,8 @@ pub(crate) struct Scenario {
     pub(crate) headers: Vec<(String, String)>,
     /// Paths to ask for, at least one, each with what the answer has to contain.
     pub(crate) asks: Vec<(String, String)>,
+    /// Whether nothing is refused, so that it is no mistake not to.
+    pub(crate) answers_everything: bool,
     /// Signals to send, each with what the log has to say then.
     pub(crate) then: Vec<Then>,
     /// How long each step may take.
@@ -96,7 +100,7 @@ pub(crate) struct PluginFile {
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Verb, String> {
     let (mut server, mut plugins, mut beside) = (None, Vec::new(), Vec::new());
     let (mut arguments_of_server, mut config, mut headers) = (Vec::new(), None, Vec::new());
-    let (mut asks, mut then) = (Vec::new(), Vec::new());
+    let (mut asks, mut answers_everything, mut then) = (Vec::new(), false, Vec::new());
     let (mut patience, mut load_timeout) = (PATIENCE, None);
     let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {
@@ -111,6 +115,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Ver
             Some("--config") => config = Some(text("--config", value()?)?),
             Some("--header") => headers.push(pair("--header", ':', value()?)?),
             Some("--ask") => asks.push(pair("--ask", '=', value()?)?),
+            Some("--answers-everything") => answers_everything = true,
             Some("--then") => then.push(self::then(pair("--then", '=', value()?)?)?),
             Some("--patience-seconds") => patience = seconds("--patience-seconds", &value()?)?,
             Some("--load-timeout-seconds") => {
@@ -134,6 +139,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Ver
         config,
         headers,
         asks,
+        answers_everything,
         then,
         patience,
         load_timeout: load_timeout.unwrap_or(patience / 2),
@@ -237,7 +243,8 @@ mod tests {
         );
         assert_eq!(scenario.headers, pair("x", "y:z"));
         assert_eq!(scenario.asks, pair("/a", "b=c"));
-        assert_eq!(scenario.arguments, ["-v"]);
+        assert_eq!((scenario.arguments, scenario.answers_everything), (vec!["-v".to_owned()], false));
+        assert!(drive("--server s --ask /=a --answers-everything").answers_everything);
         assert_eq!(
             scenario.then,
             [Then { signal: Signal::HUP, name: "HUP".to_owned(), says: "ready".to_owned() }]

@@ -35,6 +35,9 @@ pub(crate) struct Scenario {
     pub(crate) everything: bool,
     /// What is asked, at least one.
     pub(crate) asks: Vec<Ask>,
+    /// Whether the server answers each method and path alike, so that nothing can be asked that it has to refuse.
+    #[serde(default)]
+    pub(crate) answers_everything: bool,
     /// Signals that it is sent afterwards, and after each of which all is asked again.
     #[serde(default)]
     pub(crate) then: Vec<Then>,

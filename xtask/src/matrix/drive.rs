@@ -68,6 +68,8 @@ pub(crate) struct Cast<'a> {
     pub(crate) arguments: &'a [String],
     /// What is asked.
     pub(crate) asks: &'a [Ask],
+    /// Whether nothing has to be refused.
+    pub(crate) answers_everything: bool,
     /// The signals that it is sent afterwards.
     pub(crate) then: &'a [Then],
     /// How long may be waited.
@@ -115,6 +117,9 @@ impl Cast<'_> {
         }
         for Ask { path, answers } in self.asks {
             argv.extend(["--ask".to_owned(), format!("{path}={answers}")]);
+        }
+        if self.answers_everything {
+            argv.push("--answers-everything".to_owned());
         }
         for Then { signal, says } in self.then {
             argv.extend(["--then".to_owned(), format!("{signal}={says}")]);
@@ -173,6 +178,7 @@ mod tests {
             headers: BTreeMap::from([("x", "y")]),
             arguments: &[],
             asks: &[],
+            answers_everything: false,
             then: &[],
             patience: STEP,
         };
@@ -189,6 +195,7 @@ mod tests {
             Cast { config: String::new(), ..cast("1", "2", "3", "t/plugins/ip.so") },
             Cast { headers: BTreeMap::new(), ..cast("1", "2", "3", "t/plugins/ip.so") },
             Cast { asks: &asks, ..cast("1", "2", "3", "t/plugins/ip.so") },
+            Cast { answers_everything: true, ..cast("1", "2", "3", "t/plugins/ip.so") },
             Cast { then: &then, ..cast("1", "2", "3", "t/plugins/ip.so") },
             Cast { arguments: &arguments, ..cast("1", "2", "3", "t/plugins/ip.so") },
             Cast { patience: STEP_WITH_EVERYTHING, ..cast("1", "2", "3", "t/plugins/ip.so") },

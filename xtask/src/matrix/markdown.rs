@@ -102,7 +102,7 @@ fn scenarios_table(page: &mut String, report: &Report) {
          Each is started inside every host, built for it, and driven over loopback by a client that is built for it, too: requests that are \
          answered and requests that are refused, and a graceful end. The prediction is that of its plugins' bytes; \
          with what lies beside them the server does what is expected of each.\n\n\
-         | server | shows that | program | plugin root |\n| --- | --- | --- | --- |\n";
+         | server | shows that | program | plugins |\n| --- | --- | --- | --- |\n";
     for scenario in &report.scenarios {
         page.push_str(std::mem::take(&mut title));
         let mut plugins = match scenario.plugins.as_slice() {
@@ -256,7 +256,7 @@ mod tests {
 
         Each is started inside every host, built for it, and driven over loopback by a client that is built for it, too: requests that are answered and requests that are refused, and a graceful end. The prediction is that of its plugins' bytes; with what lies beside them the server does what is expected of each.
 
-        | server | shows that | program | plugin root |
+        | server | shows that | program | plugins |
         | --- | --- | --- | --- |
         | dyn-server-ip | it answers through the plugin | dyn-server | ip; beside it abi-major-2, no-note |
         | static-server-ip | its twin does, too | static-server | none |

@@ -128,6 +128,7 @@ impl Run<'_> {
             headers: headers(&used),
             arguments: &scenario.arguments,
             asks: &scenario.asks,
+            answers_everything: scenario.answers_everything,
             then: &scenario.then,
             patience: if scenario.everything { STEP_WITH_EVERYTHING } else { STEP },
         })

@@ -18,7 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("plugin-host", &["plugin-abi", "plugin-compat"]),
     ("plugin-testing", &["plugin-host"]),
     ("test-services", &[]),
-    ("forker", &[]),
+    ("forker", &["server-log"]),
     ("forker-examples", &["forker"]),
     ("server-log", &[]),
     ("http-front", &["server-log"]),

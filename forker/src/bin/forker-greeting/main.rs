@@ -12,7 +12,7 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let flags = flags::Flags::parse();
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).init();
+    server_log::start(tracing::Level::INFO);
     let fault_file = flags.fault_file.clone();
     match forker::run(flags.master(), (), |worker| worker::serve(worker, fault_file.as_deref())) {
         Ok(()) => ExitCode::SUCCESS,

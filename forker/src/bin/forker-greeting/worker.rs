@@ -14,7 +14,7 @@ use forker::{Pulse, Stopping, Worker};
 use tokio::net::{TcpListener, UdpSocket, UnixListener};
 use tokio::runtime;
 use tokio::task::{LocalSet, spawn_local};
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::connection::{Connections, GREETING};
 use super::fault::{Fault, fault};
@@ -34,6 +34,7 @@ pub(crate) fn serve(mut worker: Worker, fault_file: Option<&Path>) -> Result<()>
         let connections = Rc::new(Connections::new(worker.stopping()));
         let mut accepting = Vec::new();
         for socket in worker.take_sockets() {
+            info!(address = %socket.address(), "listening");
             accepting.push(accept_on(socket, &connections, worker.pulse())?);
         }
         spawn_local(beat(worker.pulse(), worker.heartbeat_interval()));

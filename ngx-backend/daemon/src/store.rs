@@ -13,6 +13,9 @@ use redb::{
 /// Patterns' keys, and upstreams as [`wire`] writes them.
 const ENTRIES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("entries");
 const FORMAT: TableDefinition<'_, &str, u64> = TableDefinition::new("format");
+/// Bytes of the file that are kept in memory. redb's own measure is a gigabyte; here lookups go to the published table, and what remains are walks
+/// through all of it and single changes.
+const CACHE: usize = 64 << 20;
 /// The version of what the tables hold.
 const VERSION: u64 = 1;
 
@@ -47,7 +50,8 @@ impl Store {
         let mut options = std::fs::OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         drop(options.open(path).with_context(context)?);
-        let store = Self { database: Database::create(path).with_context(context)? };
+        let database = Database::builder().set_cache_size(CACHE).create(path).with_context(context)?;
+        let store = Self { database };
         store.check_format().with_context(context)?;
         Ok(store)
     }

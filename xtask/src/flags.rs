@@ -117,6 +117,9 @@ pub(crate) struct BenchFlags {
     /// Shorter than three minutes: proves that everything runs, and measures nothing.
     #[arg(long)]
     pub(crate) quick: bool,
+    /// Print at the end which promised figures are met, not met, or within the noise.
+    #[arg(long)]
+    pub(crate) goals: bool,
     /// How many rounds, in each of which every subject is measured once. Default: 20; with --quick 1.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) pairs: Option<u32>,
@@ -170,6 +173,11 @@ pub(crate) enum BenchVerb {
     Render,
     /// Renders them again and compares; exit code 1 when something is stale.
     Check,
+    /// Prints each promised figure, what a run measured of it, and whether that meets it.
+    Goals {
+        /// A committed run by its name, or the folder of one.
+        run: String,
+    },
     /// Sets the subjects of one run against the same ones of another.
     Compare {
         /// A committed run by its name, or the folder of one.

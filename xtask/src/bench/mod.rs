@@ -4,6 +4,7 @@
 
 mod bed;
 mod environment;
+mod goals;
 mod http_suite;
 mod index;
 mod machine;
@@ -42,6 +43,10 @@ pub(crate) fn run(flags: &BenchFlags, ground: &Ground) -> Result<()> {
         None => measure(flags, ground),
         Some(BenchVerb::Render) => render(&ground.repository),
         Some(BenchVerb::Check) => check(&ground.repository),
+        Some(BenchVerb::Goals { run }) => {
+            print!("{}", goals::render(&Run::read(&run::find(&ground.repository, run)?)?));
+            Ok(())
+        }
         Some(BenchVerb::Compare { old, new }) => {
             let read = |name: &str| Run::read(&run::find(&ground.repository, name)?);
             print!("{}", terminal::comparison(&read(old)?, &read(new)?));
@@ -84,6 +89,9 @@ fn measure(flags: &BenchFlags, ground: &Ground) -> Result<()> {
         println!("{} samples were taken.", run.samples().count());
     } else {
         print!("{}", terminal::summary(&run));
+    }
+    if flags.goals {
+        print!("\n{}", goals::render(&run));
     }
     println!("\nRun: {}", folder.strip_prefix(&ground.repository).unwrap_or(&folder).display());
     if flags.out.is_none() && !flags.quick {

@@ -160,7 +160,7 @@ impl Series {
     }
 
     /// The values of both sides of `comparison` in each round in which both are good.
-    fn pairs(&self, comparison: &Comparison, metric: Metric) -> Vec<(f64, f64)> {
+    pub(crate) fn pairs(&self, comparison: &Comparison, metric: Metric) -> Vec<(f64, f64)> {
         let noise = comparison.is_noise();
         let ones = self.samples_of(&comparison.subject, noise);
         ones.filter_map(|one| {

@@ -20,6 +20,43 @@ pub(crate) struct Ratio {
     pub(crate) pairs: usize,
 }
 
+/// A median of pairs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Estimate {
+    /// The median over pairs.
+    pub(crate) median: f64,
+    /// Bounds of the 95 % interval; `None` with fewer than [`FEWEST_PAIRS`].
+    pub(crate) interval: Option<(f64, f64)>,
+    /// How many pairs there were.
+    pub(crate) pairs: usize,
+}
+
+impl Estimate {
+    /// The ratio within pairs: what disturbs both sides alike cancels out. `None` without pairs of positive values.
+    pub(crate) fn of_ratios(pairs: &[(f64, f64)]) -> Option<Estimate> {
+        let positive = pairs.iter().filter(|(one, other)| *one > 0.0 && *other > 0.0);
+        Estimate::of(&positive.map(|(one, other)| one / other).collect::<Vec<_>>())
+    }
+
+    /// The difference within pairs. `None` without pairs.
+    pub(crate) fn of_differences(pairs: &[(f64, f64)]) -> Option<Estimate> {
+        Estimate::of(&pairs.iter().map(|(one, other)| one - other).collect::<Vec<_>>())
+    }
+
+    /// The interval is bootstrapped over pairs, with the same resamples each time.
+    fn of(values: &[f64]) -> Option<Estimate> {
+        let middle = median(values)?;
+        let interval = (values.len() >= FEWEST_PAIRS).then(|| {
+            let mut random = Random::seeded();
+            interval(values.len(), || {
+                let drawn: Vec<f64> = values.iter().map(|_| values[random.below(values.len())]).collect();
+                median(&drawn).unwrap_or(middle)
+            })
+        });
+        Some(Estimate { median: middle, interval, pairs: values.len() })
+    }
+}
+
 /// What can be said of a ratio.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -34,24 +71,10 @@ pub(crate) enum Verdict {
 }
 
 impl Ratio {
-    /// The ratio of values that were measured in pairs, one right after the other: what disturbs both alike cancels out.
-    ///
-    /// The interval is bootstrapped over pairs, with the same resamples each time. `None` without pairs of positive values.
+    /// The ratio of values that were measured in pairs, one right after the other; see [`Estimate::of_ratios`].
     pub(crate) fn of_pairs(pairs: &[(f64, f64)]) -> Option<Ratio> {
-        let ratios: Vec<f64> = pairs
-            .iter()
-            .filter(|(one, other)| *one > 0.0 && *other > 0.0)
-            .map(|(one, other)| one / other)
-            .collect();
-        let middle = median(&ratios)?;
-        let interval = (ratios.len() >= FEWEST_PAIRS).then(|| {
-            let mut random = Random::seeded();
-            interval(ratios.len(), || {
-                let drawn: Vec<f64> = ratios.iter().map(|_| ratios[random.below(ratios.len())]).collect();
-                median(&drawn).unwrap_or(middle)
-            })
-        });
-        Some(Ratio { median: middle, interval, pairs: ratios.len() })
+        let Estimate { median, interval, pairs } = Estimate::of_ratios(pairs)?;
+        Some(Ratio { median, interval, pairs })
     }
 
     /// The ratio of values from different runs, which are no pairs: that of their medians, each side resampled by itself.
@@ -197,6 +220,15 @@ mod tests {
         for (z, share) in [(-1.959_964, 0.025), (-1.0, 0.158_655), (-3.0, 0.001_35)] {
             assert!((normal_below(z) - share).abs() < 1e-6, "{z}");
         }
+    }
+
+    #[test]
+    fn differences_are_of_pairs_too() {
+        let pairs: Vec<(f64, f64)> =
+            (0..10).map(|at| (f64::from(at * 100) + 8.0, f64::from(at * 100))).collect();
+        let difference = Estimate::of_differences(&pairs).unwrap();
+        assert_eq!((difference.median, difference.interval), (8.0, Some((8.0, 8.0))));
+        assert_eq!(Estimate::of_differences(&[]), None);
     }
 
     #[test]

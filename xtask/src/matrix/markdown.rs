@@ -62,14 +62,12 @@ fn hosts_table(page: &mut String, report: &Report) {
 }
 
 fn hosts_rows(page: &mut String, report: &Report) {
-    page.push_str("| host | C library | works | refused | declined | failed | crashed | hung | agree |");
-    for scenario in &report.scenarios {
-        let _ = write!(page, " {} |", scenario.name);
-    }
+    let (title, line) =
+        if report.scenarios.is_empty() { ("", "") } else { (" servers that agree |", " ---: |") };
     let _ = write!(
         page,
-        "\n| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |{}\n",
-        " --- |".repeat(report.scenarios.len())
+        "| host | C library | works | refused | declined | failed | crashed | hung | agree |{title}\n\
+         | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |{line}\n",
     );
     for host in &report.hosts {
         let cells: Vec<&Cell> = report.cells.iter().filter(|cell| cell.host == host.name).collect();
@@ -88,15 +86,17 @@ fn hosts_rows(page: &mut String, report: &Report) {
             cells.iter().filter(|cell| cell.agree).count(),
             cells.len(),
         );
-        for scenario in &report.scenarios {
-            let cell = report.scenario_cell(&host.name, &scenario.name);
-            let _ = write!(page, " {} |", cell.map_or_else(|| "absent".to_owned(), scenario_summary));
+        if !report.scenarios.is_empty() {
+            let servers: Vec<_> =
+                report.scenario_cells.iter().filter(|cell| cell.host == host.name).collect();
+            let agreed = servers.iter().filter(|cell| cell.agree).count();
+            let _ = write!(page, " {agreed} of {} |", servers.len());
         }
         page.push('\n');
     }
 }
 
-/// What the columns of the servers mean.
+/// What the servers are, and what each did in each host.
 fn scenarios_table(page: &mut String, report: &Report) {
     let mut title = "\n## Servers\n\n\
          Each is started inside every host, built for it, and driven over loopback by a client that is built for it, too: requests that are \
@@ -120,6 +120,22 @@ fn scenarios_table(page: &mut String, report: &Report) {
             escape(&scenario.shows),
             scenario.server
         );
+    }
+    if report.scenarios.is_empty() {
+        return;
+    }
+    page.push_str("\n| host |");
+    for scenario in &report.scenarios {
+        let _ = write!(page, " {} |", scenario.name);
+    }
+    let _ = write!(page, "\n| --- |{}\n", " --- |".repeat(report.scenarios.len()));
+    for host in &report.hosts {
+        let _ = write!(page, "| {} |", host.name);
+        for scenario in &report.scenarios {
+            let cell = report.scenario_cell(&host.name, &scenario.name);
+            let _ = write!(page, " {} |", cell.map_or_else(|| "absent".to_owned(), scenario_summary));
+        }
+        page.push('\n');
     }
 }
 
@@ -242,12 +258,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn servers_are_columns_beside_the_hosts_and_their_failures_are_told() {
+    fn servers_are_counted_beside_the_hosts_and_their_failures_are_told() {
         let report = Report::sample();
         insta::assert_snapshot!(front_table(&report), @"
-        | host | C library | works | refused | declined | failed | crashed | hung | agree | dyn-server-ip | static-server-ip |
-        | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- | --- |
-        | trixie-x86_64-gnu | glibc 2.41 | 1 | 1 | 0 | 0 | 0 | 0 | 2 of 2 | works | **!** crashed |
+        | host | C library | works | refused | declined | failed | crashed | hung | agree | servers that agree |
+        | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+        | trixie-x86_64-gnu | glibc 2.41 | 1 | 1 | 0 | 0 | 0 | 0 | 2 of 2 | 1 of 2 |
         ");
         let page = page(&report);
         let servers = page.split("## ").find(|section| section.starts_with("Servers")).unwrap();
@@ -260,6 +276,10 @@ mod tests {
         | --- | --- | --- | --- |
         | dyn-server-ip | it answers through the plugin | dyn-server | ip; beside it abi-major-2, no-note |
         | static-server-ip | its twin does, too | static-server | none |
+
+        | host | dyn-server-ip | static-server-ip |
+        | --- | --- | --- |
+        | trixie-x86_64-gnu | works | **!** crashed |
         ");
         let disagreements = page.split("## ").find(|section| section.starts_with("Disagreements")).unwrap();
         insta::assert_snapshot!(disagreements, @"

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use rustix::process::{WaitOptions, getpid, waitpid};
+use rustix::process::{WaitOptions, getpid, wait};
 
 use super::hooks::Spawned;
 use crate::channel::{Channel, Received};
@@ -140,7 +140,7 @@ impl Member {
 /// As process 1 of a container the master inherits every orphan, and nobody else waits for them.
 fn wait_for_all() -> BTreeMap<u32, Exit> {
     let mut ended = BTreeMap::new();
-    while let Ok(Some((pid, status))) = waitpid(None, WaitOptions::NOHANG) {
+    while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
         let exit = match status.terminating_signal() {
             Some(signal) => Exit::Signal(signal),
             None => Exit::Code(status.exit_status().unwrap_or_default()),

@@ -1,11 +1,13 @@
 //! Starts that fail, and what a worker is started with.
 
 use std::fs;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
 use super::{FaultFile, children, run, said};
-use crate::service::Service;
+use crate::service::{Service, kill};
 
 #[test]
 fn a_worker_that_exits_at_boot_stops_the_master_with_its_own_words() {
@@ -106,4 +108,30 @@ fn a_worker_is_ready_soon() {
     eprintln!("ready after {:.1} ms", after * 1e3);
     // Thirty milliseconds on a machine that is not busy; this one may be.
     assert!(after > 0.0 && after < 3.0, "{after}");
+}
+
+/// In a container: nobody else waits for those whose parent is gone.
+#[test]
+fn as_process_1_it_waits_for_orphans_and_does_not_hand_over() {
+    let unshare = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc", "--kill-child"];
+    let tried = Command::new(unshare[0]).args(&unshare[1..]).arg("true").output();
+    if !tried.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: this machine makes no namespace of processes");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    // An orphan that ends soon: its parent is gone before the master is there, and it is in a session of its own.
+    let shell =
+        ["sh", "-c", "(setsid sleep 0.3 &); exec \"$@\"", "sh", env!("CARGO_BIN_EXE_forker-greeting")];
+    let words = [&unshare[..], &shell].concat();
+    let command = Service::command_by(&folder, &["--workers", "1"], &words);
+    let service = Service::begin(folder, command);
+    service.settled(1);
+    assert_eq!(service.status().pid, 1);
+    let (_, master) = forker::status::ask_text(&service.socket()).unwrap();
+    service.until("the orphan was waited for", || children(master).len() == 1);
+    kill(master, Signal::USR2);
+    service.until("it says why not", || service.log().contains("this is process 1"));
+    kill(master, Signal::TERM);
+    service.until("it has ended", || !service.socket().exists());
 }

@@ -11,6 +11,7 @@ mod protocols;
 mod variable;
 mod waiting;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use backend_e2e::{Edition, Nginx, Setup};
@@ -29,6 +30,15 @@ fn with_each(setup: &Setup, test: impl Fn(&Nginx)) {
             }
             Err(missing) => return eprintln!("skipped: {}", missing.0),
         }
+    }
+}
+
+/// Ends what runs until then, also where a test fails.
+struct SetWhenDropped<'a>(&'a AtomicBool);
+
+impl Drop for SetWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
     }
 }
 

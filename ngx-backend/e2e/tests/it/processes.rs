@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use serde_json::json;
 use test_services::wait_for;
 
-use crate::{PATIENCE, with_each};
+use crate::{PATIENCE, SetWhenDropped, with_each};
 
 #[test]
 fn the_master_has_nothing_of_the_resolver() {
@@ -78,6 +78,7 @@ fn reloads_under_load_lose_no_request() {
     with_each(&setup, |nginx| {
         let (over, served) = (AtomicBool::new(false), AtomicUsize::new(0));
         thread::scope(|scope| {
+            let lasting = SetWhenDropped(&over);
             for _ in 0..3 {
                 scope.spawn(|| {
                     while !over.load(Ordering::SeqCst) {
@@ -101,7 +102,7 @@ fn reloads_under_load_lose_no_request() {
                     (served.load(Ordering::SeqCst) >= before + 20).then_some(())
                 });
             }
-            over.store(true, Ordering::SeqCst);
+            drop(lasting);
         });
     });
 }

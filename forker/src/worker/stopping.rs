@@ -144,6 +144,14 @@ mod tests {
 
     use super::*;
 
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     fn is_readable(stopping: &Stopping) -> bool {
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
         poll(&mut [PollFd::new(stopping, PollFlags::IN)], Some(&now)).unwrap() == 1
@@ -176,13 +184,6 @@ mod tests {
 
     #[test]
     fn a_task_is_woken() {
-        #[derive(Default)]
-        struct Count(AtomicUsize);
-        impl Wake for Count {
-            fn wake(self: Arc<Self>) {
-                self.0.fetch_add(1, Ordering::Relaxed);
-            }
-        }
         let stopping = Stopping::new().unwrap();
         let count = Arc::new(Count::default());
         let waker = Waker::from(Arc::clone(&count));
@@ -198,15 +199,11 @@ mod tests {
     /// A runtime may make a new waker for each poll, and a worker lives for months.
     #[test]
     fn a_future_has_one_waker_and_takes_it_along() {
-        struct Nothing;
-        impl Wake for Nothing {
-            fn wake(self: Arc<Self>) {}
-        }
         let stopping = Stopping::new().unwrap();
         let mut waiting = Box::pin(stopping.stopped());
         let mut other = Box::pin(stopping.stopped());
         for _ in 0..1000 {
-            let waker = Waker::from(Arc::new(Nothing));
+            let waker = Waker::from(Arc::new(Count::default()));
             let mut context = Context::from_waker(&waker);
             assert!(waiting.as_mut().poll(&mut context).is_pending());
             assert!(other.as_mut().poll(&mut context).is_pending());

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use reqwest::blocking::Client;
+
 use crate::flags::{CACHES, Scenario, Then};
 use crate::log_line::value;
 use crate::observation::{Observation, Outcome, Stage};
@@ -26,7 +28,9 @@ const DECLINED: &str = "accept.declined";
 /// If no plugin root can be made, or no client.
 pub(crate) fn drive(scenario: &Scenario) -> Result<Observation, String> {
     let root = PluginRoot::with(scenario.plugins.iter().chain(&scenario.beside))?;
-    let client = requests::client(scenario.patience, &scenario.headers)?;
+    // One for the start and one for each signal, which may close the connections that there are.
+    let client = || requests::client(scenario.patience, &scenario.headers);
+    let clients = (client()?, scenario.then.iter().map(|_| client()).collect::<Result<Vec<_>, _>>()?);
     let mut command = Command::new(&scenario.server);
     command.args(&scenario.arguments);
     let (caches, others): (Vec<_>, Vec<_>) = root.files.iter().partition(|file| is_cache(file));
@@ -50,7 +54,7 @@ pub(crate) fn drive(scenario: &Scenario) -> Result<Observation, String> {
             return Ok(Observation::new(Outcome::Failed, Stage::Start, message));
         }
     };
-    Ok(go_through(&mut server, scenario, &root.files, &client).unwrap_or_else(|ended_early| ended_early))
+    Ok(go_through(&mut server, scenario, &root.files, &clients).unwrap_or_else(|ended_early| ended_early))
 }
 
 /// Every stage; an error is the observation of a server that did not come through.
@@ -58,7 +62,7 @@ fn go_through(
     server: &mut Server,
     scenario: &Scenario,
     files: &[PathBuf],
-    client: &reqwest::blocking::Client,
+    (client, clients_after): &(Client, Vec<Client>),
 ) -> Result<Observation, Observation> {
     let address = listening(server)?;
     let (plugins, beside) = files.split_at(scenario.plugins.len());
@@ -73,16 +77,16 @@ fn go_through(
         let did = became(server, file);
         seen.insert(file.file_name().unwrap_or_default().to_string_lossy().into_owned(), did);
     }
-    let ask_all = |server: &mut Server| {
+    let ask_all = |server: &mut Server, client| {
         requests::check_all(client, address, scenario).map_err(|wrong| broken(server, wrong))
     };
-    let answer = ask_all(server)?;
-    for Then { signal, name, says } in &scenario.then {
+    let answer = ask_all(server, client)?;
+    for (Then { signal, name, says }, client) in scenario.then.iter().zip(clients_after) {
         server.signal(*signal);
         server.wait_for_new_line(|line| value(line, "msg") == Some(says)).map_err(|why| {
             no_line(server, why, Stage::Signal, &format!("it does not say {says} after SIG{name}"))
         })?;
-        ask_all(server)?;
+        ask_all(server, client)?;
     }
     match server.stop() {
         Some(status) if status.success() => {

@@ -12,7 +12,7 @@ use forker::{Master, Policy};
 #[derive(Debug, Parser)]
 #[command(version)]
 pub(crate) struct Flags {
-    /// Where to listen: IP:PORT, [IPv6]:PORT, unix:/PATH or udp://IP:PORT; may be given
+    /// Where to listen: IP:PORT (IPv6 in brackets), unix:/PATH or udp://IP:PORT; may be given
     /// several times. Sockets that systemd has opened (LISTEN_FDS) are used instead
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: Vec<Address>,

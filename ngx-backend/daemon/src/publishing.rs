@@ -208,7 +208,11 @@ impl Worker {
                         heard.base = Some(base);
                     }
                     Ok(_) => {}
-                    Err(error) => self.no_base(&error),
+                    Err(error) => {
+                        self.no_base(&error);
+                        // What waited for this base goes into a delta.
+                        heard.anything = true;
+                    }
                 }
             }
             Message::End => heard.end = true,
@@ -329,4 +333,60 @@ fn sentence(error: &dyn std::error::Error) -> String {
         source = error.source();
     }
     sentence
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use backend_map::{Host, Reader, Upstream};
+
+    fn worker(folder: &Path, inbox: Sender<Message>) -> Worker {
+        let store = Arc::new(Store::open(&folder.join("map.redb")).unwrap());
+        let place = Place { folder: folder.join("map"), access: Access { group: None } };
+        let tally = Arc::new(Tally::default());
+        let (publisher, base_entries) = place.publish_all(&store, &tally).unwrap();
+        Worker {
+            place,
+            publisher,
+            store,
+            tally,
+            inbox,
+            changes: Changes::new(),
+            since: None,
+            base_entries,
+            builder: None,
+            base_failed: None,
+            failed: None,
+        }
+    }
+
+    fn change(number: usize) -> Change {
+        let upstream =
+            Upstream { address: "192.0.2.1:80".parse().unwrap(), weight: std::num::NonZeroU16::MIN };
+        let pattern = Pattern::parse(&format!("h{number}.example")).unwrap();
+        (pattern, Some(Upstreams::new(vec![upstream]).unwrap()))
+    }
+
+    #[test]
+    fn what_waited_for_a_base_is_published_when_that_fails() {
+        let folder = tempfile::tempdir().unwrap();
+        let (inbox, messages) = channel();
+        let mut worker = worker(folder.path(), inbox.clone());
+        // As if a base were being written.
+        worker.since = Some(Changes::new());
+        let count = DELTA_LIMIT * SMALL_DELTA + 1;
+        let reader = Reader::new(&folder.path().join("map"), |_| {});
+        let last = Host::parse(format!("h{}.example", count - 1).as_bytes()).unwrap();
+        let is_seen = || reader.find(&last, |found| found.is_some()).unwrap();
+
+        worker.hear(Message::Changed((0..count).map(change).collect()), &mut Heard::default());
+        assert!(worker.publish(None));
+        assert!(!is_seen(), "so much waits for the base");
+        let no_base = BaseError::Thread(std::io::Error::other("no thread"));
+        inbox.send(Message::Base(Err(no_base))).unwrap();
+        inbox.send(Message::End).unwrap();
+        worker.run(&messages);
+        assert!(is_seen(), "nothing else will come that has it published");
+    }
 }

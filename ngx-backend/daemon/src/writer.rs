@@ -105,13 +105,17 @@ fn work(store: &Store, orders: &Receiver<Order>, publishing: &Sender<Message>, t
                 add(&tally.changes, count as u64);
                 let mut before = before.into_iter();
                 let mut changes = Vec::with_capacity(count);
+                let mut replies = Vec::with_capacity(together.len());
                 for order in together {
-                    // Whoever has gone meanwhile has no need to know.
-                    let _ = order.reply.send(Ok(before.by_ref().take(order.changes.len()).collect()));
+                    replies.push((order.reply, before.by_ref().take(order.changes.len()).collect()));
                     changes.extend(order.changes);
                 }
-                // The other end lives longer than this thread.
+                // First, so that what is acknowledged is on its way. The other end lives longer than this thread.
                 let _ = publishing.send(Message::Changed(changes));
+                for (reply, before) in replies {
+                    // Whoever has gone meanwhile has no need to know.
+                    let _ = reply.send(Ok(before));
+                }
             }
             Err(error) => {
                 tally.trouble("store", error.to_string());

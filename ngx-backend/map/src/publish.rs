@@ -129,7 +129,8 @@ impl Publisher {
                 let unfinished = directory.join(format!("{CONTROL}{UNFINISHED}"));
                 let mut file = create(&unfinished, access)?;
                 file.write_all(&control::content(generation)).map_err(at("write", &unfinished))?;
-                put_in_place(&file, &unfinished, &path)?;
+                sync(&file, &unfinished)?;
+                put_in_place(&unfinished, &path)?;
                 file
             }
         };
@@ -151,7 +152,8 @@ impl Publisher {
         Ok(BaseWriter { directory: self.directory.clone(), builder, id, seed })
     }
 
-    /// Publishes: with `base` instead of the former one if it is given, and `changes` to it, each pattern once.
+    /// Publishes: with `base` instead of the former one if it is given, and `changes` to it, each pattern once. Does not wait for the
+    /// disk: what is published outlives this process, but not for certain a crash of the machine.
     ///
     /// # Errors
     /// [`PublishError`]. What was published before stays.
@@ -174,7 +176,10 @@ impl Publisher {
             builder.add(pattern, upstreams)?;
         }
         let (file, made) = builder.finish()?;
-        put_in_place(file.get_ref(), &unfinished, &self.directory.join(DELTA))?;
+        // Not synced: on a busy machine the disk takes seconds for it, and all changes behind this one would wait. Readers read what is in
+        // memory; should the machine itself end before the disk has it, they see by the checksums, and the publisher begins with a base.
+        put_in_place(&unfinished, &self.directory.join(DELTA))?;
+        drop(file);
         (self.generation, self.base) = (generation, Some((id, seed)));
         control::set_generation(&self.control, generation)
             .map_err(at("write", &self.directory.join(CONTROL)))?;
@@ -228,7 +233,8 @@ impl BaseWriter {
         let (file, made) = self.builder.finish()?;
         let path = self.directory.join(base_name(self.id));
         let unfinished = self.directory.join(base_name(self.id) + UNFINISHED);
-        put_in_place(file.get_ref(), &unfinished, &path)?;
+        sync(file.get_ref(), &unfinished)?;
+        put_in_place(&unfinished, &path)?;
         Ok(NewBase { id: self.id, seed: self.seed, entries: made.header.entries })
     }
 }
@@ -267,8 +273,11 @@ fn give_to_readers(file: &File, path: &Path, access: Access) -> Result<(), Publi
     file.set_permissions(Permissions::from_mode(0o640)).map_err(at("set the mode of", path))
 }
 
-fn put_in_place(file: &File, unfinished: &Path, path: &Path) -> Result<(), PublishError> {
-    file.sync_data().map_err(at("sync", unfinished))?;
+fn sync(file: &File, path: &Path) -> Result<(), PublishError> {
+    file.sync_data().map_err(at("sync", path))
+}
+
+fn put_in_place(unfinished: &Path, path: &Path) -> Result<(), PublishError> {
     fs::rename(unfinished, path).map_err(at("rename to", path))
 }
 

@@ -7,6 +7,7 @@ mod durable;
 mod entries;
 mod publication;
 mod stop;
+mod stress;
 
 use backend_map::{Host, Reader};
 use client::{Answer, Client};

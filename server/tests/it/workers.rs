@@ -60,6 +60,11 @@ fn a_worker_that_is_killed_is_replaced_and_the_service_goes_on() {
     for _ in 0..20 {
         assert_eq!(get(server.url("/a")).unwrap().text().unwrap(), "here");
     }
+    // A worker that is ended while it starts leaves what the one before it left.
+    let deadline = Instant::now() + PATIENCE;
+    while ctl(&lab, &["health", "--worker", "0"]).0 + ctl(&lab, &["health", "--worker", "1"]).0 != 0 {
+        assert!(Instant::now() < deadline);
+    }
     let last = workers(&server);
     server.signal(Signal::TERM);
     let (status, log) = server.wait();

@@ -79,7 +79,8 @@ fn run_step(step: Step, ground: &Ground) -> Result<()> {
 pub(crate) fn test(ground: &Ground) -> Result<()> {
     let services = services_for_tests(ground)?;
     let cargo = |args: &[&str]| process::run_shown(cargo(ground).args(args).envs(services.clone()));
-    cargo(&["test", "--workspace", "--locked"])?;
+    // All of what fails, not the first only: a run takes long.
+    cargo(&["test", "--workspace", "--locked", "--no-fail-fast"])?;
     // Only this test needs a C++ compiler, which the lab itself does without.
     if Command::new("c++").arg("--version").output().is_ok_and(|output| output.status.success()) {
         cargo(&["test", "--locked", "--package", "plugin-abi", "--test", "it", "--", "--ignored"])

@@ -233,18 +233,23 @@ impl Server {
         }
     }
 
-    /// The body of `path` as soon as it is `expected`.
+    /// Waits until the body of `path` is `expected`.
     pub(crate) fn wait_for_answer(&mut self, path: &str, expected: &str) {
+        self.wait_for_answer_that(path, expected, |answer| answer == expected);
+    }
+
+    /// Waits until the body of `path` is as it should be, which is `what`.
+    pub(crate) fn wait_for_answer_that(&mut self, path: &str, what: &str, is_right: impl Fn(&str) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         let client = reqwest::blocking::Client::new();
         loop {
             let answer = client.get(self.url(path)).send().unwrap().text().unwrap();
-            if answer == expected {
+            if is_right(&answer) {
                 return;
             }
             if Instant::now() > deadline {
                 self.log.extend(self.lines.try_iter());
-                panic!("{path} still answers {answer:?} and not {expected:?}:\n{}", self.log.join("\n"));
+                panic!("{path} still answers {answer:?} and not {what:?}:\n{}", self.log.join("\n"));
             }
             // Leaves the processor to the server.
             std::thread::sleep(Duration::from_millis(2));

@@ -4,6 +4,7 @@ mod boot;
 mod dying;
 mod hooks;
 mod looking;
+mod notifying;
 mod reloading;
 mod stopping;
 mod taking_over;

@@ -13,10 +13,11 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Request, Response, StatusCode};
 
 use crate::access::{Peer, Rules};
+use crate::redis::State;
 use crate::store::{Store, StoreError, View};
 use crate::tally::{Tally, add};
 use crate::writer::Queue;
@@ -28,6 +29,8 @@ use routes::Action;
 pub(crate) struct Api {
     pub(crate) store: Arc<Store>,
     pub(crate) writer: Queue,
+    /// If the map is kept there.
+    pub(crate) redis: Option<Arc<State>>,
     pub(crate) rules: Rules,
     pub(crate) tally: Arc<Tally>,
     pub(crate) started: SystemTime,
@@ -75,12 +78,20 @@ impl Api {
         let outcome = tokio::task::spawn_blocking(move || store.view().and_then(read)).await;
         match outcome {
             Ok(Ok(found)) => Ok(found),
-            Ok(Err(error)) => {
-                self.tally.trouble("store", error.to_string());
-                Err(Refusal::store_failed())
-            }
+            Ok(Err(error)) => Err(self.not_read(&error)),
             // The read panicked, which the panic hook has reported, or the daemon stops.
             Err(_) => Err(Refusal::store_failed()),
+        }
+    }
+}
+
+impl Api {
+    /// The answer where the store cannot be read.
+    fn not_read(&self, error: &StoreError) -> Refusal {
+        self.tally.store_failed(error);
+        match error {
+            StoreError::Database(_) => Refusal::store_failed(),
+            StoreError::NotFilled => Refusal::away(error.to_string()),
         }
     }
 }
@@ -105,6 +116,9 @@ impl Refusal {
         let mut response = json(self.status, &serde_json::json!({ "error": self.sentence }));
         if let Some(allow) = self.allow.and_then(|allow| HeaderValue::try_from(allow).ok()) {
             response.headers_mut().insert(ALLOW, allow);
+        }
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             let scheme = HeaderValue::from_static("Bearer");

@@ -1,7 +1,8 @@
 //! What the operator asked for: flags win over the environment.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, bail};
@@ -9,13 +10,53 @@ use clap::Parser;
 use http_front::value::{Span, Switch};
 use tracing::Level;
 
+use crate::redis;
+
 /// Keeps the map from hosts to upstreams, changes it over an API and publishes it for nginx.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "backend", version)]
 pub(crate) struct Options {
-    /// File of the store.
-    #[arg(long, env = "BACKEND_STORE", value_name = "FILE", default_value = "/var/lib/backend/map.redb")]
-    pub(crate) store: PathBuf,
+    /// Where the map is kept: a file of this daemon's own; or, for several daemons, a Redis:
+    /// redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE], rediss:// for TLS, or redis+unix:///PATH[?db=DATABASE].
+    #[arg(
+        long,
+        env = "BACKEND_STORE",
+        value_name = "FILE|URL",
+        default_value = "/var/lib/backend/map.redb",
+        hide_env_values = true
+    )]
+    pub(crate) store: Place,
+
+    /// What the names of a Redis store's keys begin with, so that several maps can share a Redis.
+    #[arg(long, env = "BACKEND_STORE_PREFIX", value_name = "TEXT", default_value = "backend:")]
+    pub(crate) store_prefix: String,
+
+    /// File of this daemon's copy of a Redis store.
+    #[arg(
+        long,
+        env = "BACKEND_STORE_COPY",
+        value_name = "FILE",
+        default_value = "/var/lib/backend/copy.redb"
+    )]
+    pub(crate) store_copy: PathBuf,
+
+    /// File with the password for a Redis store; its first line counts, and wins over the URL.
+    #[arg(long, env = "BACKEND_STORE_PASSWORD_FILE", value_name = "FILE")]
+    pub(crate) store_password_file: Option<PathBuf>,
+
+    /// The password itself. Everybody on the machine can read flags; better keep it in the environment, or in a file.
+    #[arg(
+        long,
+        env = "BACKEND_STORE_PASSWORD",
+        value_name = "TEXT",
+        conflicts_with = "store_password_file",
+        hide_env_values = true
+    )]
+    pub(crate) store_password: Option<Secret>,
+
+    /// File with the authorities that are trusted for a store at rediss://, as PEM [default: those of the machine].
+    #[arg(long, env = "BACKEND_STORE_CA_FILE", value_name = "FILE")]
+    pub(crate) store_ca_file: Option<PathBuf>,
 
     /// Folder that the table is published to, for the resolver `snapshot`.
     #[arg(long, env = "BACKEND_PUBLISH", value_name = "FOLDER", default_value = "/run/backend/map")]
@@ -80,10 +121,20 @@ pub(crate) enum Listen {
     Off,
 }
 
+/// Where the map is kept.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    File(PathBuf),
+    /// May hold a password.
+    Redis(Secret),
+}
+
 /// Text that no log and no error shows.
 #[derive(Clone)]
 pub(crate) struct Secret(pub(crate) String);
 
+/// What the URL of a Redis begins with.
+const SCHEMES: [&str; 4] = ["redis://", "rediss://", "redis+unix://", "unix://"];
 /// Fewer characters can be guessed.
 const SHORTEST_TOKEN: usize = 16;
 
@@ -91,20 +142,55 @@ impl Options {
     /// # Errors
     /// If the file cannot be read, or what is there is no token. The token is not shown.
     pub(crate) fn token(&self) -> anyhow::Result<Option<Secret>> {
-        let given = match (&self.token, &self.token_file) {
-            (Some(token), _) => token.0.clone(),
-            (None, Some(file)) => {
-                let text = std::fs::read_to_string(file)
-                    .with_context(|| format!("cannot read the token file {}", file.display()))?;
-                text.lines().next().unwrap_or_default().to_owned()
-            }
-            (None, None) => return Ok(None),
+        let Some(given) = secret(self.token.as_ref(), self.token_file.as_deref(), "token")? else {
+            return Ok(None);
         };
-        let token = given.trim();
+        let token = given.0.trim();
         if token.len() < SHORTEST_TOKEN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
             bail!("the token needs at least {SHORTEST_TOKEN} printable ASCII characters without spaces");
         }
         Ok(Some(Secret(token.to_owned())))
+    }
+
+    /// Where the map is, if it is in Redis.
+    ///
+    /// # Errors
+    /// If something of it cannot be read or does not fit. Neither password nor URL is shown.
+    pub(crate) fn redis(&self) -> anyhow::Result<Option<redis::Settings>> {
+        let Place::Redis(url) = &self.store else { return Ok(None) };
+        let password = secret(self.store_password.as_ref(), self.store_password_file.as_deref(), "password")?;
+        let password = password.filter(|password| !password.0.is_empty());
+        redis::Settings::read(&url.0, password, &self.store_prefix, self.store_ca_file.as_deref()).map(Some)
+    }
+
+    /// The file that entries are in, be it the store or a copy.
+    pub(crate) fn store_file(&self) -> &Path {
+        match &self.store {
+            Place::File(file) => file,
+            Place::Redis(_) => &self.store_copy,
+        }
+    }
+}
+
+/// The text, or the first line of the file, or neither.
+fn secret(text: Option<&Secret>, file: Option<&Path>, what: &str) -> anyhow::Result<Option<Secret>> {
+    match (text, file) {
+        (Some(text), _) => Ok(Some(text.clone())),
+        (None, Some(file)) => {
+            let text = std::fs::read_to_string(file)
+                .with_context(|| format!("cannot read the {what} file {}", file.display()))?;
+            Ok(Some(Secret(text.lines().next().unwrap_or_default().to_owned())))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+impl From<OsString> for Place {
+    fn from(text: OsString) -> Self {
+        match text.to_str() {
+            Some(url) if SCHEMES.iter().any(|scheme| url.starts_with(scheme)) => Self::Redis(url.into()),
+            _ => Self::File(text.into()),
+        }
     }
 }
 
@@ -172,6 +258,34 @@ mod tests {
         }
         assert_eq!("127.0.0.1:0".parse(), Ok(Listen::At("127.0.0.1:0".parse().unwrap())));
         assert_eq!("off".parse(), Ok(Listen::Off));
+    }
+
+    #[test]
+    fn a_store_is_a_file_or_a_redis_whose_password_is_never_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("password");
+        std::fs::write(&file, "of-the-file\nsecond line\n").unwrap();
+        let file = file.to_str().unwrap();
+        let password = |arguments: &[&str]| {
+            let settings = options(arguments).redis().unwrap().unwrap();
+            settings.target.credentials.password
+        };
+        let url = "redis://:secret@h/1";
+        assert_eq!(password(&["--store", url]).as_deref(), Some("secret"));
+        assert_eq!(
+            password(&["--store", url, "--store-password-file", file]).as_deref(),
+            Some("of-the-file")
+        );
+        assert_eq!(password(&["--store", url, "--store-password", "given"]).as_deref(), Some("given"));
+        assert_eq!(password(&["--store", "redis+unix:///run/redis.sock"]), None);
+        let shown = format!("{:?}", options(&["--store", url, "--store-password", "secret"]));
+        assert!(!shown.contains("secret"), "{shown}");
+        let error = options(&["--store", "redis://:secret@h:port"]).redis().err().unwrap();
+        assert!(!format!("{error:#}").contains("secret"), "{error:#}");
+        for file in ["/var/lib/map.redb", "redis", "./redis:/x"] {
+            let options = options(&["--store", file]);
+            assert!(options.redis().unwrap().is_none() && options.store_file() == Path::new(file), "{file}");
+        }
     }
 
     #[test]

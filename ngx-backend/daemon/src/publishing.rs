@@ -8,12 +8,12 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use backend_map::{Access, BaseWriter, NewBase, Pattern, PublishError, Publisher, Upstreams};
+use backend_map::{Access, BaseWriter, NewBase, Pattern, PublishError, Publisher, Tables, Upstreams};
 
 use rustix::fs::FlockOperation;
 
@@ -24,6 +24,8 @@ use crate::tally::{Tally, add};
 pub(crate) enum Message {
     /// The store has these, in this order.
     Changed(Vec<Change>),
+    /// The store is another one than before. What comes with it is dropped when that is published, or could not be.
+    Everything(Option<SyncSender<()>>),
     /// A base is complete.
     Base(Result<NewBase, BaseError>),
     /// There is nothing more to come.
@@ -39,6 +41,15 @@ pub(crate) enum BaseError {
     Store(#[from] StoreError),
     #[error("cannot start a thread")]
     Thread(#[from] std::io::Error),
+}
+
+/// What is published at the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum First {
+    /// The store.
+    Now,
+    /// Nothing: what was published last stays, until the store is known to be newer.
+    WhenTold,
 }
 
 /// The thread.
@@ -57,15 +68,27 @@ const DELTA_LIMIT: usize = 8;
 const PAUSE: Duration = Duration::from_secs(1);
 
 impl Publishing {
-    /// Publishes what the store has, and then starts the thread.
+    /// Publishes what the store has, unless that is to wait for [`Message::Everything`], and then starts the thread.
     ///
     /// # Errors
     /// If it cannot be published.
-    pub(crate) fn start(place: Place, store: Arc<Store>, tally: Arc<Tally>) -> anyhow::Result<Self> {
-        let started = Instant::now();
-        let (publisher, entries) = place.publish_all(&store, &tally).context("cannot publish the table")?;
-        let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(entries, generation = publisher.generation(), milliseconds, "published");
+    pub(crate) fn start(
+        place: Place,
+        store: Arc<Store>,
+        tally: Arc<Tally>,
+        first: First,
+    ) -> anyhow::Result<Self> {
+        let context = "cannot publish the table";
+        let (publisher, entries) = match first {
+            First::Now => {
+                let started = Instant::now();
+                let (publisher, entries) = place.publish_all(&store, &tally).context(context)?;
+                let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+                tracing::info!(entries, generation = publisher.generation(), milliseconds, "published");
+                (publisher, entries)
+            }
+            First::WhenTold => (Publisher::open(&place.folder, place.access).context(context)?, 0),
+        };
         let (inbox, messages) = channel();
         let worker = Worker {
             place,
@@ -117,6 +140,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// Whether there is a table in it that can be read.
+    pub(crate) fn has_table(&self) -> bool {
+        Tables::load(&self.folder, None).is_ok()
+    }
+
     /// Publishes all that the store has, as a base; gives the count of entries, too.
     fn publish_all(&self, store: &Store, tally: &Tally) -> Result<(Publisher, u64), BaseError> {
         let mut publisher = Publisher::open(&self.folder, self.access)?;
@@ -155,6 +183,10 @@ struct Worker {
 struct Heard {
     base: Option<NewBase>,
     anything: bool,
+    /// The whole store is to be published.
+    everything: bool,
+    /// Those who wait for that.
+    waiting: Vec<SyncSender<()>>,
     end: bool,
 }
 
@@ -176,7 +208,7 @@ impl Worker {
             let mut heard = Heard { anything: retry, ..Heard::default() };
             first.into_iter().chain(messages.try_iter()).for_each(|message| self.hear(message, &mut heard));
             if heard.anything {
-                retry = !self.publish(heard.base);
+                retry = !self.publish(heard.base, heard.everything);
                 self.begin_base();
             }
             if heard.end {
@@ -199,6 +231,12 @@ impl Worker {
                     self.changes.insert(pattern, upstreams);
                 }
             }
+            Message::Everything(waiting) => {
+                heard.waiting.extend(waiting);
+                (heard.anything, heard.everything) = (true, true);
+                self.changes.clear();
+                self.since = None;
+            }
             Message::Base(outcome) => {
                 self.builder = None;
                 match outcome {
@@ -220,10 +258,11 @@ impl Worker {
     }
 
     /// Says whether it is published.
-    fn publish(&mut self, base: Option<NewBase>) -> bool {
+    fn publish(&mut self, base: Option<NewBase>, everything: bool) -> bool {
         match self.failed {
             Some(failed) if failed.elapsed() < PAUSE => return false,
             Some(_) => return self.begin_anew(),
+            None if everything => return self.begin_anew(),
             None => {}
         }
         let started = Instant::now();
@@ -258,7 +297,7 @@ impl Worker {
         }
     }
 
-    /// Publishes all that the store has, after a failure that may have left anything behind.
+    /// Publishes all that the store has, whatever was published before.
     fn begin_anew(&mut self) -> bool {
         match self.place.publish_all(&self.store, &self.tally) {
             Ok((publisher, entries)) => {
@@ -381,7 +420,7 @@ mod tests {
         let is_seen = || reader.find(&last, |found| found.is_some()).unwrap();
 
         worker.hear(Message::Changed((0..count).map(change).collect()), &mut Heard::default());
-        assert!(worker.publish(None));
+        assert!(worker.publish(None, false));
         assert!(!is_seen(), "so much waits for the base");
         let no_base = BaseError::Thread(std::io::Error::other("no thread"));
         inbox.send(Message::Base(Err(no_base))).unwrap();

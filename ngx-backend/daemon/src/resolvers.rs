@@ -100,7 +100,7 @@ async fn converse(mut stream: UnixStream, store: &Store, tally: &Tally) -> anyho
                 Ok(Some(upstreams)) => Answer::Found(upstreams),
                 Ok(None) => Answer::NotKnown,
                 Err(error) => {
-                    tally.trouble("store", error.to_string());
+                    tally.store_failed(&error);
                     Answer::Failed("the daemon cannot read its store".to_owned())
                 }
             };

@@ -1,14 +1,19 @@
 //! The store: entries on disk, in redb, by the key of their pattern.
 
+mod copy;
+
 use std::ops::Bound;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail};
 use backend_map::{Entry, Host, Pattern, Upstreams, wire};
 use redb::{
     Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition,
 };
+
+pub(crate) use copy::{Mark, Position};
 
 /// Patterns' keys, and upstreams as [`wire`] writes them.
 const ENTRIES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("entries");
@@ -23,6 +28,8 @@ const VERSION: u64 = 1;
 #[derive(Debug)]
 pub(crate) struct Store {
     database: Database,
+    /// False as long as it is to be a copy and nothing is known yet of what is copied.
+    is_filled: AtomicBool,
 }
 
 /// A change of an entry: its upstreams now, or none.
@@ -35,10 +42,16 @@ pub(crate) enum Before {
     AnEntry,
 }
 
-/// The store does not work. The reason is for the log.
+/// The store cannot be read or written. The reason is for the log.
 #[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub(crate) struct StoreError(#[from] redb::Error);
+pub(crate) enum StoreError {
+    /// It does not work.
+    #[error(transparent)]
+    Database(#[from] redb::Error),
+    /// It is a copy, and has nothing to show yet.
+    #[error("nothing is known yet of the map that is to be copied")]
+    NotFilled,
+}
 
 impl Store {
     /// Opens the file, or makes it, for its owner alone.
@@ -47,12 +60,18 @@ impl Store {
     /// If another process has it, or it is none of ours.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
         let context = || format!("cannot open the store {}", path.display());
+        let store = Self::open_file(path).with_context(context)?;
+        store.be_no_copy().with_context(context)?;
+        Ok(store)
+    }
+
+    fn open_file(path: &Path) -> anyhow::Result<Self> {
         let mut options = std::fs::OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        drop(options.open(path).with_context(context)?);
-        let database = Database::builder().set_cache_size(CACHE).create(path).with_context(context)?;
-        let store = Self { database };
-        store.check_format().with_context(context)?;
+        drop(options.open(path)?);
+        let database = Database::builder().set_cache_size(CACHE).create(path)?;
+        let store = Self { database, is_filled: AtomicBool::new(true) };
+        store.check_format()?;
         Ok(store)
     }
 
@@ -105,6 +124,9 @@ impl Store {
     /// # Errors
     /// If it cannot be read.
     pub(crate) fn view(&self) -> Result<View, StoreError> {
+        if !self.is_filled.load(Ordering::Acquire) {
+            return Err(StoreError::NotFilled);
+        }
         Ok(View { transaction: self.database.begin_read().map_err(redb::Error::from)? })
     }
 }
@@ -184,7 +206,7 @@ fn foreign(key: &[u8]) -> StoreError {
 mod tests {
     use super::*;
 
-    fn change(host: &str, port: Option<u16>) -> Change {
+    pub(super) fn change(host: &str, port: Option<u16>) -> Change {
         let upstreams = port.map(|port| {
             let address = format!("192.0.2.1:{port}").parse().unwrap();
             Upstreams::new(vec![backend_map::Upstream { address, weight: std::num::NonZeroU16::MIN }])

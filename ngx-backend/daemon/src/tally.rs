@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::store::StoreError;
 use http_front::metrics::{MetricFamily, counter, gauge, label};
 
 /// Counters; each is only added to, unless it says otherwise.
@@ -13,7 +14,7 @@ pub(crate) struct Tally {
     pub(crate) answers: [AtomicU64; 5],
     /// Requests without the right to what they asked for.
     pub(crate) denied: AtomicU64,
-    /// Transactions that the disk has.
+    /// Transactions that the disk has, or Redis.
     pub(crate) commits: AtomicU64,
     /// Changes in them.
     pub(crate) changes: AtomicU64,
@@ -41,6 +42,13 @@ impl Tally {
         tracing::error!(part, reason, "does not work");
         troubles.retain(|(known, _)| *known != part);
         troubles.push((part, reason));
+    }
+
+    /// The store could not be read. That a copy has nothing to show yet is told by whoever fills it.
+    pub(crate) fn store_failed(&self, error: &StoreError) {
+        if let StoreError::Database(error) = error {
+            self.trouble("store", error.to_string());
+        }
     }
 
     /// A part works.
@@ -89,7 +97,11 @@ impl Tally {
                 "Requests without the right token or user.",
                 single(&self.denied),
             ),
-            counter("backend_commits_total", "Transactions that the disk has.", single(&self.commits)),
+            counter(
+                "backend_commits_total",
+                "Transactions that the disk has, or Redis.",
+                single(&self.commits),
+            ),
             counter("backend_changes_total", "Changes in them.", single(&self.changes)),
             counter("backend_publications_total", "Publications.", single(&self.publications)),
             counter("backend_bases_total", "Publications with a new base.", single(&self.bases)),

@@ -24,7 +24,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("http-front", &["server-log"]),
     ("server", &["forker", "http-front", "plugin-host"]),
     ("backend-map", &[]),
-    ("backend", &["backend-map", "http-front"]),
+    ("redis-link", &[]),
+    ("backend", &["backend-map", "http-front", "redis-link"]),
+    // Reaches Redis as the daemon does.
+    ("redis-cache", &["plugin-sdk", "plugin-settings", "redis-link"]),
     // Reads what the publisher of that crate writes.
     ("snapshot-resolver", &["plugin-sdk", "plugin-settings", "backend-map"]),
     ("socket-resolver", &["plugin-sdk", "plugin-settings", "backend-map"]),

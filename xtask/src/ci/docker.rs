@@ -11,7 +11,7 @@ use crate::lab::Lab;
 use crate::process;
 
 /// Crates whose tests start services.
-const SERVICE_TESTS: &[&str] = &["test-services", "redis-cache", "fib-demo"];
+const SERVICE_TESTS: &[&str] = &["test-services", "redis-cache", "fib-demo", "backend"];
 
 /// Runs the matrix with docker, in the hosts of this machine's own architecture: others would need an emulator registered for the whole
 /// machine, which is not for a check to do. Then the tests that start services, with these in docker, too.

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use super::body::{Body, PATIENCE};
-use super::refusal::Refusal;
+use super::refusal::{RETRY_AFTER, Refusal};
 use super::{Api, entry, respond};
 use crate::store::{Before, Change};
 use crate::writer::Refused;
@@ -35,10 +35,7 @@ pub(super) async fn export(api: &Api) -> Result<Response<Body>, Refusal> {
     let (sender, receiver) = mpsc::channel(WAITING_PARTS);
     let (store, tally) = (Arc::clone(&api.store), Arc::clone(&api.tally));
     // Opened here, so that a store that fails is an answer.
-    let view = store.view().map_err(|error| {
-        api.tally.trouble("store", error.to_string());
-        Refusal::store_failed()
-    })?;
+    let view = store.view().map_err(|error| api.not_read(&error))?;
     let runtime = tokio::runtime::Handle::current();
     tokio::task::spawn_blocking(move || {
         let mut part = Vec::with_capacity(PART + 1_024);
@@ -58,7 +55,7 @@ pub(super) async fn export(api: &Api) -> Result<Response<Body>, Refusal> {
             is_taken
         });
         if let Err(error) = walked {
-            tally.trouble("store", error.to_string());
+            tally.store_failed(&error);
             let _ = sender.blocking_send(Err(io::Error::other("the store cannot be read")));
         } else if !is_taken {
             let _ = sender.try_send(Err(io::ErrorKind::TimedOut.into()));
@@ -179,7 +176,7 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// What was not read is not known; what was read and not yet written is not in the map.
+    /// What was not read is not known; what was read and not yet written is not in the map, or not known to be there.
     fn stopped(self, status: StatusCode, reason: &str) -> Response<Body> {
         let sentence = format!("{reason}; what is counted here is in the map, send the whole import again");
         self.report.into_response(status, Some(&sentence))
@@ -190,6 +187,7 @@ impl Report {
     fn into_response(self, status: StatusCode, error: Option<&str>) -> Response<Body> {
         let told: Vec<Value> =
             self.told.iter().map(|(line, error)| json!({ "line": line, "error": error })).collect();
+        let again = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER);
         let mut report = json!({
             "created": self.created,
             "updated": self.updated,
@@ -199,6 +197,10 @@ impl Report {
         if let Some(error) = error {
             report["error"] = error.into();
         }
-        super::json(status, &report)
+        let mut response = super::json(status, &report);
+        if let Some(seconds) = again {
+            response.headers_mut().insert(hyper::header::RETRY_AFTER, seconds.into());
+        }
+        response
     }
 }

@@ -62,6 +62,9 @@ fn the_token_is_in_no_log() {
 fn files_are_the_daemons_and_the_groups_alone() {
     let daemon = Daemon::start();
     assert_eq!(daemon.put("a", "192.0.2.1:80").status, 201);
+    // Files under other names come and go until then.
+    let reader = daemon.reader();
+    super::until("the publication", || super::published(&reader, "a").is_some());
     assert_eq!(mode(&daemon.path("map.redb")), 0o600);
     assert_eq!(mode(&daemon.path("map")), 0o750);
     for name in ["api.sock", "resolver.sock"] {

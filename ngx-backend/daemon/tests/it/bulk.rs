@@ -1,11 +1,17 @@
 //! Imports and exports.
 
-use super::Daemon;
+use super::{Stores, on_both_stores};
 use serde_json::{Value, json};
 
-#[test]
-fn what_is_exported_can_be_imported_elsewhere() {
-    let (one, other) = (Daemon::start(), Daemon::start());
+on_both_stores! {
+    what_is_exported_can_be_imported_elsewhere,
+    lines_that_cannot_be_are_told_and_all_others_are_taken,
+    a_cut_import_says_what_it_took,
+    memory_stays_bounded,
+}
+
+fn what_is_exported_can_be_imported_elsewhere(stores: &Stores) {
+    let (one, other) = (stores.daemon(), stores.daemon());
     let lines: String = (0..9_000)
         .map(|number| {
             format!("{}\n", json!({ "host": format!("h{number}.example"), "backend": "192.0.2.1:80" }))
@@ -24,9 +30,8 @@ fn what_is_exported_can_be_imported_elsewhere() {
     assert_eq!((&again.json()["created"], &again.json()["updated"]), (&json!(0), &json!(9_001)));
 }
 
-#[test]
-fn lines_that_cannot_be_are_told_and_all_others_are_taken() {
-    let daemon = Daemon::start();
+fn lines_that_cannot_be_are_told_and_all_others_are_taken(stores: &Stores) {
+    let daemon = stores.daemon();
     let long = "x".repeat(100_000);
     let lines = [
         r#"{"host": "a", "backend": "192.0.2.1:80"}"#,
@@ -60,9 +65,8 @@ fn lines_that_cannot_be_are_told_and_all_others_are_taken() {
     assert_eq!((&report["refused"], report["refusals"].as_array().unwrap().len()), (&json!(1_000), 100));
 }
 
-#[test]
-fn a_cut_import_says_what_it_took() {
-    let daemon = Daemon::start();
+fn a_cut_import_says_what_it_took(stores: &Stores) {
+    let daemon = stores.daemon();
     let line = r#"{"host": "a", "backend": "192.0.2.1:80"}"#;
     // The body promises more than it has; closing the sending side is its early end.
     let request = format!(
@@ -75,9 +79,8 @@ fn a_cut_import_says_what_it_took() {
 }
 
 /// A large import and export in little memory.
-#[test]
-fn memory_stays_bounded() {
-    let daemon = Daemon::start();
+fn memory_stays_bounded(stores: &Stores) {
+    let daemon = stores.daemon();
     let lines: String = (0..120_000)
         .map(|number| {
             let host = format!("h{number}.{}.example", "x".repeat(60));

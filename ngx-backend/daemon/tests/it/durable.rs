@@ -1,14 +1,18 @@
 //! What was acknowledged stays, however the daemon ends.
 
-use super::{Daemon, published, until};
+use super::{Stores, on_both_stores, published, until};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+on_both_stores! {
+    acknowledged_changes_survive_a_kill_in_a_storm,
+    readers_go_on_while_the_daemon_is_away,
+}
+
 /// Several rounds of a storm of changes, each ended by SIGKILL in its middle.
-#[test]
-fn acknowledged_changes_survive_a_kill_in_a_storm() {
-    let mut daemon = Daemon::start();
+fn acknowledged_changes_survive_a_kill_in_a_storm(stores: &Stores) {
+    let mut daemon = stores.daemon();
     let acknowledged = Mutex::new(BTreeMap::new());
     let next = AtomicU32::new(0);
     for round in 1..=3 {
@@ -47,9 +51,8 @@ fn acknowledged_changes_survive_a_kill_in_a_storm() {
     }
 }
 
-#[test]
-fn readers_go_on_while_the_daemon_is_away() {
-    let mut daemon = Daemon::start();
+fn readers_go_on_while_the_daemon_is_away(stores: &Stores) {
+    let mut daemon = stores.daemon();
     daemon.put("a", "192.0.2.1:80");
     let reader = daemon.reader();
     until("the publication", || published(&reader, "a").is_some());

@@ -1,11 +1,19 @@
 //! Entries, one by one and in pages.
 
-use super::Daemon;
+use super::{Stores, on_both_stores};
 use serde_json::{Value, json};
 
-#[test]
-fn entries_are_created_updated_read_and_deleted() {
-    let daemon = Daemon::start();
+on_both_stores! {
+    entries_are_created_updated_read_and_deleted,
+    every_host_that_can_be_created_can_be_deleted,
+    what_cannot_be_is_answered_once_with_one_sentence,
+    several_backends_keep_their_weights_and_order,
+    pages_lead_through_all_entries_and_filters_choose,
+    the_api_says_what_it_is_and_how_it_is,
+}
+
+fn entries_are_created_updated_read_and_deleted(stores: &Stores) {
+    let daemon = stores.daemon();
     let created = daemon.put("A.com:80", "192.0.2.1:80");
     assert_eq!(created.status, 201, "{created:?}");
     assert_eq!(created.json(), json!({ "host": "a.com", "backend": "192.0.2.1:80" }));
@@ -22,9 +30,8 @@ fn entries_are_created_updated_read_and_deleted() {
     }
 }
 
-#[test]
-fn every_host_that_can_be_created_can_be_deleted() {
-    let daemon = Daemon::start();
+fn every_host_that_can_be_created_can_be_deleted(stores: &Stores) {
+    let daemon = stores.daemon();
     for (host, encoded) in [
         ("*.example.com", "%2A.example.com"),
         ("*", "%2a"),
@@ -45,9 +52,8 @@ fn every_host_that_can_be_created_can_be_deleted() {
     }
 }
 
-#[test]
-fn what_cannot_be_is_answered_once_with_one_sentence() {
-    let daemon = Daemon::start();
+fn what_cannot_be_is_answered_once_with_one_sentence(stores: &Stores) {
+    let daemon = stores.daemon();
     let post = |body: &str| daemon.client().send("POST", "/entries.json", &[], body.as_bytes());
     for (body, status, part) in [
         ("", 400, "this is no JSON (EOF"),
@@ -78,9 +84,8 @@ fn what_cannot_be_is_answered_once_with_one_sentence() {
     }
 }
 
-#[test]
-fn several_backends_keep_their_weights_and_order() {
-    let daemon = Daemon::start();
+fn several_backends_keep_their_weights_and_order(stores: &Stores) {
+    let daemon = stores.daemon();
     let backend = json!([
         { "address": "192.0.2.2:80", "weight": 3 },
         { "address": "[2001:db8::1]:80", "weight": 1 },
@@ -91,9 +96,8 @@ fn several_backends_keep_their_weights_and_order() {
     assert_eq!(daemon.get("/entries/a.json").json()["backend"], backend);
 }
 
-#[test]
-fn pages_lead_through_all_entries_and_filters_choose() {
-    let daemon = Daemon::start();
+fn pages_lead_through_all_entries_and_filters_choose(stores: &Stores) {
+    let daemon = stores.daemon();
     for number in 0..25 {
         assert_eq!(
             daemon.put(&format!("h{number:02}.example"), &format!("192.0.2.{}:80", number % 3 + 1)).status,
@@ -123,9 +127,8 @@ fn pages_lead_through_all_entries_and_filters_choose() {
     assert_eq!(all("/entries.json?host=nothing").0.len(), 0);
 }
 
-#[test]
-fn the_api_says_what_it_is_and_how_it_is() {
-    let daemon = Daemon::start();
+fn the_api_says_what_it_is_and_how_it_is(stores: &Stores) {
+    let daemon = stores.daemon();
     let page = daemon.get("/");
     assert!(page.body.contains("DELETE /entries/{host}.json"), "{}", page.body);
     assert_eq!(daemon.get("/openapi.json").json()["openapi"], "3.1.0");

@@ -6,6 +6,7 @@ mod client;
 mod durable;
 mod entries;
 mod publication;
+mod redis;
 mod stop;
 mod stress;
 
@@ -14,6 +15,7 @@ use client::{Answer, Client};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -22,11 +24,65 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_secs(60);
 const TOKEN: &str = "sesame-sesame-sesame";
 
+/// What daemons keep their maps in. Most of what is tested is the same with both.
+enum Stores {
+    Files,
+    Redis(test_services::Redis),
+}
+
+/// Makes two tests of each function, one for each kind of store.
+macro_rules! on_both_stores {
+    ($($test:ident),* $(,)?) => {
+        mod in_a_file {
+            $(#[test] fn $test() { super::$test(&crate::Stores::Files); })*
+        }
+        mod in_redis {
+            $(#[test] fn $test() {
+                if let Some(redis) = crate::start_redis(&[]) {
+                    super::$test(&crate::Stores::Redis(redis));
+                }
+            })*
+        }
+    };
+}
+use on_both_stores;
+
+/// A Redis of its own for a test, where one can run.
+fn start_redis(options: &[&str]) -> Option<test_services::Redis> {
+    match test_services::Redis::start(options) {
+        Ok(redis) => Some(redis),
+        Err(missing) => {
+            eprintln!("skipped: {}", missing.0);
+            None
+        }
+    }
+}
+
+impl Stores {
+    /// A daemon with a map of its own.
+    fn daemon(&self) -> Daemon {
+        static MAPS: AtomicU32 = AtomicU32::new(0);
+        match self {
+            Stores::Files => Daemon::start(),
+            Stores::Redis(redis) => {
+                let prefix = format!("map{}:", MAPS.fetch_add(1, Ordering::Relaxed));
+                let more = ["--store", &redis_url(redis), "--store-prefix", &prefix];
+                Daemon::start_in(tempfile::tempdir().unwrap(), &more)
+            }
+        }
+    }
+}
+
+fn redis_url(redis: &test_services::Redis) -> String {
+    format!("redis+unix://{}", redis.socket().display())
+}
+
 /// A running daemon, and the folder of everything it has.
 struct Daemon {
     child: Child,
     folder: TempDir,
     log: Arc<Mutex<Vec<String>>>,
+    arguments: Vec<String>,
 }
 
 impl Daemon {
@@ -36,9 +92,11 @@ impl Daemon {
 
     fn start_in(folder: TempDir, more: &[&str]) -> Daemon {
         let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-        let own = ["--store", &path("map.redb"), "--publish", &path("map")];
+        let own = ["--store-copy", &path("copy.redb"), "--publish", &path("map")];
         let sockets = ["--socket", &path("api.sock"), "--resolver-socket", &path("resolver.sock")];
-        let arguments = [&own[..], &sockets[..], more].concat();
+        let (in_file, file) = (!more.contains(&"--store"), path("map.redb"));
+        let store: &[&str] = if in_file { &["--store", &file] } else { &[] };
+        let arguments = [&own[..], &sockets[..], store, more].concat();
         Daemon::start_with(folder, &arguments)
     }
 
@@ -54,7 +112,8 @@ impl Daemon {
                 lines.lock().unwrap().push(line.unwrap());
             }
         });
-        let mut daemon = Daemon { child, folder, log };
+        let arguments = arguments.iter().map(|&word| word.to_owned()).collect();
+        let mut daemon = Daemon { child, folder, log, arguments };
         until("the daemon", || {
             let ended = daemon.child.try_wait().unwrap();
             assert!(ended.is_none(), "{:#?}", daemon.log.lock().unwrap());
@@ -118,11 +177,29 @@ impl Daemon {
 
     /// Ends it by this signal, unless it has ended, and starts another on its folder.
     fn restart(mut self, signal: &str) -> Daemon {
+        self.end(signal);
+        self.again()
+    }
+
+    fn end(&mut self, signal: &str) {
         if self.child.try_wait().unwrap().is_none() {
             self.signal(signal);
         }
         self.wait();
-        Daemon::start_in(std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap()), &[])
+    }
+
+    /// Starts another in the place of one that has ended.
+    fn again(mut self) -> Daemon {
+        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
+        let arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
+        Daemon::start_with(folder, &arguments)
+    }
+
+    /// A number of `/metrics`.
+    fn metric(&self, name: &str) -> Option<f64> {
+        let text = self.get("/metrics").body;
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.and_then(|value| value.parse().ok())
     }
 }
 

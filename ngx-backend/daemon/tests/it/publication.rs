@@ -1,13 +1,19 @@
 //! What resolvers see, by both of their ways.
 
-use super::{Daemon, published, until};
+use super::{Stores, on_both_stores, published, until};
 use plugin_host::{Resolved, ResolverInstance};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-#[test]
-fn changes_are_seen_at_once_and_the_most_exact_entry_counts() {
-    let daemon = Daemon::start();
+on_both_stores! {
+    changes_are_seen_at_once_and_the_most_exact_entry_counts,
+    both_resolvers_find_what_the_api_was_told,
+    a_growing_delta_becomes_a_base_while_changes_go_on,
+    a_publication_that_fails_is_told_and_done_anew,
+}
+
+fn changes_are_seen_at_once_and_the_most_exact_entry_counts(stores: &Stores) {
+    let daemon = stores.daemon();
     let reader = daemon.reader();
     let mut slowest = Duration::ZERO;
     for number in 1..=50 {
@@ -36,9 +42,8 @@ fn answer(resolver: &ResolverInstance, host: &str) -> Resolved {
     }
 }
 
-#[test]
-fn both_resolvers_find_what_the_api_was_told() {
-    let daemon = Daemon::start();
+fn both_resolvers_find_what_the_api_was_told(stores: &Stores) {
+    let daemon = stores.daemon();
     let settings = |name: &str| format!(r#"{{"path": "{}"}}"#, daemon.path(name).display());
     let snapshot = plugin_testing::resolver(&snapshot_resolver::PLUGIN, &settings("map"), None).unwrap();
     let socket =
@@ -56,9 +61,8 @@ fn both_resolvers_find_what_the_api_was_told() {
 }
 
 /// More changes than a delta holds: a new base is written, and nothing is lost on the way.
-#[test]
-fn a_growing_delta_becomes_a_base_while_changes_go_on() {
-    let daemon = Daemon::start();
+fn a_growing_delta_becomes_a_base_while_changes_go_on(stores: &Stores) {
+    let daemon = stores.daemon();
     let reader = daemon.reader();
     let lines: String = (0..20_000)
         .map(|number| {
@@ -73,14 +77,10 @@ fn a_growing_delta_becomes_a_base_while_changes_go_on() {
     for number in 0..200 {
         assert_eq!(daemon.put(&format!("h{number}.example"), "192.0.2.2:1").status, 200);
     }
-    let metric = |name: &str| {
-        let text = daemon.get("/metrics").body;
-        let line =
-            text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned));
-        line.and_then(|value| value.parse::<f64>().ok())
-    };
-    until("a base", || metric("backend_bases_total").is_some_and(|bases| bases >= 1.0));
-    until("a small delta", || metric("backend_delta_records").is_some_and(|records| records <= 4_096.0));
+    until("a base", || daemon.metric("backend_bases_total").is_some_and(|bases| bases >= 1.0));
+    until("a small delta", || {
+        daemon.metric("backend_delta_records").is_some_and(|records| records <= 4_096.0)
+    });
     until("the last change", || published(&reader, "h199.example").as_deref() == Some("192.0.2.2:1"));
     for number in 0..20_000 {
         let expected = if number < 200 {
@@ -93,9 +93,8 @@ fn a_growing_delta_becomes_a_base_while_changes_go_on() {
 }
 
 /// Somebody empties the folder, or puts another in its place: it is told, and the next publication is a whole one.
-#[test]
-fn a_publication_that_fails_is_told_and_done_anew() {
-    let daemon = Daemon::start();
+fn a_publication_that_fails_is_told_and_done_anew(stores: &Stores) {
+    let daemon = stores.daemon();
     let reader = daemon.reader();
     daemon.put("a", "192.0.2.1:80");
     until("the first", || published(&reader, "a").is_some());

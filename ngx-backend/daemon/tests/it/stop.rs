@@ -1,14 +1,19 @@
 //! How it ends, and how it does not start.
 
-use super::{Daemon, published, until};
+use super::{Daemon, Stores, on_both_stores, published, until};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
-#[test]
-fn sigterm_and_sigint_end_it_with_status_0_and_nothing_left_behind() {
+on_both_stores! {
+    sigterm_and_sigint_end_it_with_status_0_and_nothing_left_behind,
+    an_open_request_is_answered_before_the_end,
+    entries_survive_an_ordinary_restart_and_a_stale_socket_is_replaced,
+}
+
+fn sigterm_and_sigint_end_it_with_status_0_and_nothing_left_behind(stores: &Stores) {
     for signal in ["-TERM", "-INT"] {
-        let mut daemon = Daemon::start();
+        let mut daemon = stores.daemon();
         assert_eq!(daemon.put("a", "192.0.2.1:80").status, 201);
         let reader = daemon.reader();
         daemon.signal(signal);
@@ -23,9 +28,8 @@ fn sigterm_and_sigint_end_it_with_status_0_and_nothing_left_behind() {
     }
 }
 
-#[test]
-fn an_open_request_is_answered_before_the_end() {
-    let mut daemon = Daemon::start();
+fn an_open_request_is_answered_before_the_end(stores: &Stores) {
+    let mut daemon = stores.daemon();
     let mut stream = UnixStream::connect(daemon.path("api.sock")).unwrap();
     let body = r#"{"host": "a", "backend": "192.0.2.1:80"}"#;
     let (front, back) = body.split_at(5);
@@ -42,9 +46,8 @@ fn an_open_request_is_answered_before_the_end() {
     assert_eq!(daemon.wait().code(), Some(0));
 }
 
-#[test]
-fn entries_survive_an_ordinary_restart_and_a_stale_socket_is_replaced() {
-    let daemon = Daemon::start();
+fn entries_survive_an_ordinary_restart_and_a_stale_socket_is_replaced(stores: &Stores) {
+    let daemon = stores.daemon();
     assert_eq!(daemon.put("a", "192.0.2.1:80").status, 201);
     let daemon = daemon.restart("-TERM");
     assert_eq!(daemon.get("/entries/a.json").status, 200);

@@ -1,8 +1,12 @@
 //! Every change that was acknowledged is published, soon and in its order, whatever else goes on.
 
-use super::{Daemon, published, until};
+use super::{Stores, on_both_stores, published, until};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+
+on_both_stores! {
+    each_acknowledged_change_is_seen_before_the_next_while_bases_are_written,
+}
 
 /// The number at the end of the published upstream; 0 if there is none.
 fn number(address: Option<String>) -> usize {
@@ -10,13 +14,12 @@ fn number(address: Option<String>) -> usize {
 }
 
 /// Several write at once, each its own host and each change after the last one was seen, while imports have bases written under them.
-#[test]
-fn each_acknowledged_change_is_seen_before_the_next_while_bases_are_written() {
+fn each_acknowledged_change_is_seen_before_the_next_while_bases_are_written(stores: &Stores) {
     const WRITERS: usize = 4;
     const CHANGES: usize = 75;
     // Each of them is more than a small delta.
     const IMPORTS: usize = 5;
-    let daemon = Daemon::start();
+    let daemon = stores.daemon();
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         let writers: Vec<_> = (0..WRITERS)

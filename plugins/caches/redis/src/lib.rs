@@ -4,15 +4,10 @@
 //! pipeline, and answers from the replies; so the busier the cache, the more calls share a system call.
 #![forbid(unsafe_code)]
 
-mod address;
 mod call;
-mod connect;
 mod gate;
-mod pause;
 mod serve;
 mod settings;
-mod target;
-mod tls;
 mod worker;
 
 use call::{Answer, Call, Operation};
@@ -39,7 +34,8 @@ impl Plugin for Redis {
         let target = settings.target(|name| std::env::var(name).ok())?;
         let (gate, required) = (Arc::new(Gate::new(settings.most_calls()?)), settings.required);
         let (sender, queue) = mpsc::unbounded_channel();
-        let (thread, first) = worker::start(target, setup.log(), Arc::clone(&gate), queue)?;
+        let (thread, first) =
+            worker::start(target, settings.patience()?, setup.log(), Arc::clone(&gate), queue)?;
         let redis =
             Redis { prefix: settings.prefix.into_bytes(), gate, queue: Some(sender), thread: Some(thread) };
         match first.recv() {

@@ -1,10 +1,10 @@
 //! One connection's work: calls go out together, answers come back.
 
 use crate::call::Call;
-use crate::connect::Connected;
 use plugin_sdk::Error;
 use redis::aio::MultiplexedConnection;
 use redis::Pipeline;
+use redis_link::Connected;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
@@ -34,7 +34,7 @@ pub(crate) async fn serve(
     let end = loop {
         tokio::select! {
             biased;
-            _ = &mut connected.driver.0 => break End::Lost("Redis closed the connection".to_owned()),
+            () = connected.driver.ended() => break End::Lost("Redis closed the connection".to_owned()),
             Some(ended) = exchanges.join_next(), if !exchanges.is_empty() => match ended {
                 Ok(Ok(())) => {}
                 Ok(Err(reason)) => break End::Lost(reason),

@@ -1,9 +1,7 @@
 //! What the operator can set, in the settings or, where these are silent, in the environment.
 
-use crate::address::{self, Address};
-use crate::target::{Credentials, Target};
-use crate::tls;
 use plugin_sdk::Error;
+use redis_link::{Address, Credentials, SettingNames, Target, TlsError};
 use serde::Deserialize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,6 +23,21 @@ pub(crate) struct Settings {
     most_calls: usize,
 }
 
+/// How patiently Redis is talked to, once it is reached.
+pub(crate) struct Patience {
+    /// What an answer may take.
+    pub(crate) command: Duration,
+    /// What is at most between two attempts to connect.
+    pub(crate) longest_pause: Duration,
+}
+
+/// What sentences about a connection call the settings.
+const NAMES: SettingNames = SettingNames {
+    password: "password or REDIS_PASSWORD",
+    username: "username",
+    login: "username and password (REDIS_USERNAME, REDIS_PASSWORD)",
+    database: "database or REDIS_DB",
+};
 const DEFAULT_ADDRESS: &str = "127.0.0.1:6379";
 /// An hour, in milliseconds: nobody waits longer.
 const LONGEST: u64 = 3_600_000;
@@ -61,7 +74,7 @@ impl Settings {
             (None, Some(text)) => ("REDIS_ADDR", text),
             (None, None) => ("address", DEFAULT_ADDRESS.to_owned()),
         };
-        let given = address::parse(&text).map_err(|reason| Error::invalid(format!("{name}: {reason}")))?;
+        let given = redis_link::parse(&text).map_err(|reason| Error::invalid(format!("{name}: {reason}")))?;
         let database = match (self.database, variable("REDIS_DB")) {
             (Some(database), _) => database,
             (None, Some(text)) => text.parse().map_err(|_| {
@@ -70,7 +83,9 @@ impl Settings {
             (None, None) => given.database,
         };
         let tls = match (&given.address, &self.ca_file) {
-            (Address::Tls { .. }, ca_file) => Some(tls::config(ca_file.as_deref())?),
+            (Address::Tls { .. }, ca_file) => {
+                Some(redis_link::tls_config(ca_file.as_deref()).map_err(no_tls)?)
+            }
             (_, None) => None,
             (_, Some(_)) => {
                 return Err(Error::invalid(
@@ -87,7 +102,14 @@ impl Settings {
             database,
             tls,
             connect_timeout: milliseconds("connect-timeout-ms", self.connect_timeout_ms)?,
-            command_timeout: milliseconds("command-timeout-ms", self.command_timeout_ms)?,
+            names: NAMES,
+        })
+    }
+
+    /// How patiently Redis is talked to.
+    pub(crate) fn patience(&self) -> Result<Patience, Error> {
+        Ok(Patience {
+            command: milliseconds("command-timeout-ms", self.command_timeout_ms)?,
             longest_pause: milliseconds("longest-pause-ms", self.longest_pause_ms)?,
         })
     }
@@ -99,6 +121,11 @@ impl Settings {
         }
         Ok(self.most_calls)
     }
+}
+
+fn no_tls(error: TlsError) -> Error {
+    let setting = if matches!(error, TlsError::File { .. }) { "ca-file" } else { "address" };
+    Error::invalid(format!("{setting}: {error}"))
 }
 
 fn milliseconds(name: &str, given: u64) -> Result<Duration, Error> {
@@ -163,7 +190,8 @@ mod tests {
             (Settings { ca_file: Some("/ca.pem".into()), ..Settings::default() }, "ca-file: only an address"),
         ];
         for (settings, part) in cases {
-            let error = target(settings, &[]).err().expect(part);
+            let patience = settings.patience();
+            let error = patience.err().or(target(settings, &[]).err()).expect(part);
             assert!(error.message().contains(part), "{error}");
             assert!(!error.message().contains("secret"), "{error}");
         }

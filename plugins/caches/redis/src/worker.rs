@@ -1,12 +1,11 @@
 //! The thread that talks to Redis, connects, and connects again.
 
 use crate::call::Call;
-use crate::connect::{connect, Connected};
 use crate::gate::Gate;
-use crate::pause::{pause, random};
 use crate::serve::{serve, End};
-use crate::target::Target;
+use crate::settings::Patience;
 use plugin_sdk::{Error, Level, Logger};
+use redis_link::{connect, pause, random, Connected, Target};
 use std::future::Future;
 use std::sync::mpsc::{sync_channel, Receiver, SyncSender};
 use std::sync::Arc;
@@ -23,13 +22,14 @@ pub(crate) type First = Result<(), String>;
 /// The system has no thread or no descriptor left.
 pub(crate) fn start(
     target: Target,
+    patience: Patience,
     log: Logger,
     gate: Arc<Gate>,
     calls: UnboundedReceiver<Call>,
 ) -> Result<(JoinHandle<()>, Receiver<First>), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (first, told) = sync_channel(1);
-    let worker = Worker { target, log, gate, calls };
+    let worker = Worker { target, patience, log, gate, calls };
     let thread = thread::Builder::new()
         .name("redis-cache".to_owned())
         .spawn(move || runtime.block_on(worker.run(first)))?;
@@ -38,6 +38,7 @@ pub(crate) fn start(
 
 struct Worker {
     target: Target,
+    patience: Patience,
     log: Logger,
     gate: Arc<Gate>,
     calls: UnboundedReceiver<Call>,
@@ -67,7 +68,7 @@ impl Worker {
             }
             self.gate.open();
             tell(&mut first, Ok(()));
-            match serve(connected, &mut self.calls, self.target.command_timeout).await {
+            match serve(connected, &mut self.calls, self.patience.command).await {
                 End::Closed => return,
                 End::Lost(reason) => {
                     away_since = Some(Instant::now());
@@ -88,7 +89,7 @@ impl Worker {
             let reason = match self.refusing_calls(connect).await {
                 Wanted::NoMore => return Wanted::NoMore,
                 Wanted::Still(Ok(connected)) => return Wanted::Still(connected),
-                Wanted::Still(Err(reason)) => reason,
+                Wanted::Still(Err(error)) => error.to_string(),
             };
             self.gate.close(&reason);
             if reason != last_reason {
@@ -96,7 +97,7 @@ impl Worker {
                 last_reason.clone_from(&reason);
             }
             tell(first, Err(reason));
-            let wait = pause(failed, self.target.longest_pause, random());
+            let wait = pause(failed, self.patience.longest_pause, random());
             if let Wanted::NoMore = self.refusing_calls(|_| tokio::time::sleep(wait)).await {
                 return Wanted::NoMore;
             }

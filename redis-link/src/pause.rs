@@ -8,14 +8,14 @@ const FIRST: Duration = Duration::from_millis(50);
 
 /// The pause after so many failed attempts, at most `longest`. `random` shortens it by up to half, so that clients that lost the
 /// same Redis do not come back in step.
-pub(crate) fn pause(failed: u32, longest: Duration, random: u64) -> Duration {
+pub fn pause(failed: u32, longest: Duration, random: u64) -> Duration {
     let doubled = FIRST.saturating_mul(1_u32.checked_shl(failed.saturating_sub(1)).unwrap_or(u32::MAX));
     let half = doubled.min(longest) / 2;
     half + half.mul_f64(random as f64 / u64::MAX as f64)
 }
 
 /// A number that differs from call to call and from process to process.
-pub(crate) fn random() -> u64 {
+pub fn random() -> u64 {
     RandomState::new().hash_one(0)
 }
 

@@ -1,21 +1,40 @@
 //! Which certificates are trusted.
 
-use plugin_sdk::Error;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Why no server could be trusted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// The file of authorities is of no use.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// The machine has no authorities, and no file was named.
+    #[error("rediss:// needs trusted certificates, and this machine has none; install ca-certificates or set ca-file")]
+    NoneHere,
+    /// The library has none of the protocol's versions.
+    #[error(transparent)]
+    Versions(#[from] rustls::Error),
+}
 
 /// Trusts the authorities in `ca_file` (PEM), or those of the machine. Server names are always checked.
 ///
 /// # Errors
-/// [`Error::invalid`] naming the file and what is wrong with it.
-pub(crate) fn config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, Error> {
+/// [`TlsError`].
+pub fn config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
     let mut roots = RootCertStore::empty();
     match ca_file {
         Some(file) => {
-            let wrong = |reason: String| Error::invalid(format!("ca-file: {}: {reason}", file.display()));
+            let wrong = |reason: String| TlsError::File { path: file.to_owned(), reason };
             let certificates =
                 CertificateDer::pem_file_iter(file).map_err(|error| wrong(error.to_string()))?;
             for certificate in certificates {
@@ -30,7 +49,7 @@ pub(crate) fn config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, Error>
             // Some of the machine's may be unreadable; a missing one shows when the server's is checked.
             let _ = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
             if roots.is_empty() {
-                return Err(Error::invalid("address: rediss:// needs trusted certificates, and this machine has none; install ca-certificates or set ca-file"));
+                return Err(TlsError::NoneHere);
             }
         }
     }

@@ -14,14 +14,34 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 /// A connection that Redis has let in.
-pub(crate) struct Connected {
-    pub(crate) connection: MultiplexedConnection,
+pub struct Connected {
+    /// Sends commands.
+    pub connection: MultiplexedConnection,
     /// Moves the bytes; it ends when the connection does.
-    pub(crate) driver: Driver,
+    pub driver: Driver,
 }
 
 /// A task that ends with its owner.
-pub(crate) struct Driver(pub(crate) JoinHandle<()>);
+pub struct Driver(JoinHandle<()>);
+
+/// Why there is no connection: a sentence with the address and, where one is known, the cure; never the password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectError {
+    /// Nobody answers there, or not as Redis does.
+    #[error("{0}")]
+    Away(String),
+    /// Redis answers, and does not let in.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl Driver {
+    /// Returns when the connection has ended.
+    pub async fn ended(&mut self) {
+        // A panic of the task is an end, too.
+        let _ = (&mut self.0).await;
+    }
+}
 
 impl Drop for Driver {
     fn drop(&mut self) {
@@ -33,19 +53,21 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-/// Connects and is let in.
+/// Connects and is let in. Inside a runtime of tokio with its clock and its input and output.
 ///
 /// # Errors
-/// Why not, with the cure where one is known.
-pub(crate) async fn connect(target: &Target) -> Result<Connected, String> {
+/// [`ConnectError`].
+pub async fn connect(target: &Target) -> Result<Connected, ConnectError> {
     let patience = target.connect_timeout;
     match timeout(patience, connect_and_enter(target)).await {
         Ok(outcome) => outcome,
-        Err(_) => Err(format!("no answer from Redis at {} within {patience:?}", target.address)),
+        Err(_) => {
+            Err(ConnectError::Away(format!("no answer from Redis at {} within {patience:?}", target.address)))
+        }
     }
 }
 
-async fn connect_and_enter(target: &Target) -> Result<Connected, String> {
+async fn connect_and_enter(target: &Target) -> Result<Connected, ConnectError> {
     let stream = open(target).await.map_err(|error| cannot_reach(target, &error))?;
     // No credentials and no database: we ask for these ourselves, and so see what Redis says about them.
     let nobody = RedisConnectionInfo::default().set_skip_set_lib_name();
@@ -80,7 +102,7 @@ async fn open_tcp(host: &str, port: u16) -> io::Result<TcpStream> {
 }
 
 /// What is said on entering, and what a refusal of it means.
-async fn enter(connection: &mut MultiplexedConnection, target: &Target) -> Result<(), String> {
+async fn enter(connection: &mut MultiplexedConnection, target: &Target) -> Result<(), ConnectError> {
     let mut pipeline = Pipeline::new();
     let Credentials { username, password } = &target.credentials;
     match (username, password) {
@@ -107,28 +129,31 @@ async fn enter(connection: &mut MultiplexedConnection, target: &Target) -> Resul
 }
 
 /// What the operator should know of a refusal; `None` if it does not matter.
-fn refusal(target: &Target, error: &ServerError) -> Option<String> {
+fn refusal(target: &Target, error: &ServerError) -> Option<ConnectError> {
     let (address, details) = (&target.address, error.details().unwrap_or_default());
-    let database = target.database;
-    match error.code() {
+    let (database, names) = (target.database, &target.names);
+    let sentence = match error.code() {
         // Whoever may not PING may still read and write.
-        "NOPERM" => None,
-        "NOAUTH" => Some(format!(
-            "Redis at {address} wants a password and none is set; set password or REDIS_PASSWORD"
-        )),
-        "WRONGPASS" => Some(format!(
-            "Redis at {address} refuses the password; check username and password (REDIS_USERNAME, REDIS_PASSWORD)"
-        )),
-        "ERR" if details.contains("without any password configured") => Some(format!(
-            "Redis at {address} has no password and one is set; remove password or REDIS_PASSWORD, or set username"
-        )),
-        "ERR" if details.contains("DB index") => Some(format!(
-            "Redis at {address} has no database {database}; set database or REDIS_DB below its number of databases"
-        )),
-        code => Some(format!("Redis at {address} answers {code} {details}")),
-    }
+        "NOPERM" => return None,
+        // It will by itself: its data is being read, or its own master cannot be reached.
+        code @ ("LOADING" | "MASTERDOWN") => {
+            return Some(ConnectError::Away(format!("Redis at {address} answers {code} {details}")))
+        }
+        "NOAUTH" => format!("Redis at {address} wants a password and none is set; set {}", names.password),
+        "WRONGPASS" => format!("Redis at {address} refuses the password; check {}", names.login),
+        "ERR" if details.contains("without any password configured") => format!(
+            "Redis at {address} has no password and one is set; remove {}, or set {}",
+            names.password, names.username
+        ),
+        "ERR" if details.contains("DB index") => format!(
+            "Redis at {address} has no database {database}; set {} below its number of databases",
+            names.database
+        ),
+        code => format!("Redis at {address} answers {code} {details}"),
+    };
+    Some(ConnectError::Refused(sentence))
 }
 
-fn cannot_reach(target: &Target, error: &dyn Error) -> String {
-    format!("cannot reach Redis at {}: {error}", target.address)
+fn cannot_reach(target: &Target, error: &dyn Error) -> ConnectError {
+    ConnectError::Away(format!("cannot reach Redis at {}: {error}", target.address))
 }

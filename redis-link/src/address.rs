@@ -6,18 +6,47 @@ use std::path::PathBuf;
 
 /// Where Redis listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Address {
-    Tcp { host: String, port: u16 },
-    Tls { host: String, port: u16 },
+pub enum Address {
+    /// Unencrypted.
+    Tcp {
+        /// A name or an address, an IPv6 one without brackets.
+        host: String,
+        /// TCP port.
+        port: u16,
+    },
+    /// Encrypted, its certificate checked for this host.
+    Tls {
+        /// As of TCP.
+        host: String,
+        /// TCP port.
+        port: u16,
+    },
+    /// The path of a unix socket.
     Unix(PathBuf),
 }
 
 /// An address, and what stood beside it. No `Debug`, as it holds a password.
-pub(crate) struct Given {
-    pub(crate) address: Address,
-    pub(crate) username: Option<String>,
-    pub(crate) password: Option<String>,
-    pub(crate) database: u32,
+pub struct Given {
+    /// Where Redis listens.
+    pub address: Address,
+    /// A user of Redis' access control lists.
+    pub username: Option<String>,
+    /// To be shown nowhere.
+    pub password: Option<String>,
+    /// 0 if none is named.
+    pub database: u32,
+}
+
+/// Why a text is no address. Does not repeat it, as it may hold a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoAddress {
+    /// It has another form than those that are read.
+    #[error("no address of Redis; write HOST:PORT, redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE], the same with rediss:// for TLS, or unix:///PATH[?db=DATABASE]")]
+    Form,
+    /// It has a `#`.
+    #[error("an address has no fragment (`#`): certificates are always checked; name their authority in ca-file, and write `#` in a password as %23")]
+    Fragment,
 }
 
 impl fmt::Display for Address {
@@ -34,12 +63,11 @@ impl fmt::Display for Address {
     }
 }
 
-/// Reads `HOST:PORT` or a URL of `redis://`, `rediss://` (TLS) or `unix://`.
+/// Reads `HOST:PORT` or a URL of `redis://`, `rediss://` (TLS), `unix://` or `redis+unix://`.
 ///
 /// # Errors
-/// What is accepted. The text is not repeated, as it may hold a password.
-pub(crate) fn parse(text: &str) -> Result<Given, &'static str> {
-    const ACCEPTED: &str = "no address of Redis; write HOST:PORT, redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE], the same with rediss:// for TLS, or unix:///PATH[?db=DATABASE]";
+/// [`NoAddress`], which says what is accepted.
+pub fn parse(text: &str) -> Result<Given, NoAddress> {
     // The crate would refuse TLS, which is ours to do.
     let (is_tls, url) = match text.strip_prefix("rediss://") {
         Some(rest) => (true, format!("redis://{rest}")),
@@ -47,9 +75,9 @@ pub(crate) fn parse(text: &str) -> Result<Given, &'static str> {
         None => (false, format!("redis://{text}")),
     };
     if url.contains('#') {
-        return Err("an address has no fragment (`#`): certificates are always checked; name their authority in ca-file, and write `#` in a password as %23");
+        return Err(NoAddress::Fragment);
     }
-    let info = url.as_str().into_connection_info().map_err(|_| ACCEPTED)?;
+    let info = url.as_str().into_connection_info().map_err(|_| NoAddress::Form)?;
     let address = match info.addr() {
         ConnectionAddr::Tcp(host, port) => {
             let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
@@ -61,14 +89,14 @@ pub(crate) fn parse(text: &str) -> Result<Given, &'static str> {
             }
         }
         ConnectionAddr::Unix(path) => Address::Unix(path.clone()),
-        _ => return Err(ACCEPTED),
+        _ => return Err(NoAddress::Form),
     };
     let redis = info.redis_settings();
     Ok(Given {
         address,
         username: redis.username().map(str::to_owned),
         password: redis.password().map(str::to_owned),
-        database: u32::try_from(redis.db()).map_err(|_| ACCEPTED)?,
+        database: u32::try_from(redis.db()).map_err(|_| NoAddress::Form)?,
     })
 }
 
@@ -87,6 +115,7 @@ mod tests {
             ("rediss://cache.example.org:1234/2", "cache.example.org:1234 (TLS)", 2),
             ("unix:///run/redis/redis.sock", "/run/redis/redis.sock", 0),
             ("unix:///run/redis.sock?db=5", "/run/redis.sock", 5),
+            ("redis+unix:///run/redis.sock?db=6", "/run/redis.sock", 6),
         ] {
             let given = parse(text).unwrap_or_else(|reason| panic!("{text}: {reason}"));
             assert_eq!((given.address.to_string().as_str(), given.database), (shown, database), "{text}");

@@ -15,7 +15,7 @@ mod service;
 
 pub use redis::{Redis, RedisReply};
 pub use relay::Relay;
-pub use service::{Missing, Service, ask_xtask, run_to_end};
+pub use service::{Missing, Service, ask_xtask, run_to_end, xtask};
 
 use std::time::{Duration, Instant};
 

@@ -208,7 +208,8 @@ fn exec(image: &str, folder: &Path, mounted: &str, argv: &[String]) -> Command {
     command
 }
 
-pub(crate) fn xtask() -> Command {
+/// The xtask to run: that of the run of tests, or one that cargo builds.
+pub fn xtask() -> Command {
     if let Some(xtask) = env::var_os(XTASK) {
         return Command::new(xtask);
     }

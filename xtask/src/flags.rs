@@ -67,6 +67,10 @@ pub(crate) enum Verb {
     Build(BuildFlags),
     /// Builds the nginx module for every nginx into `dist/TARGET/nginx-VERSION/`.
     Nginx(NginxFlags),
+    /// Makes the release image of ngx-backend: nginx, the module, the resolvers, the daemon and the entry point.
+    ///
+    /// Prints its tag, digest, size in bytes, its archive for `docker load` (below `dist/TARGET/ngx-backend/`) and its root file system.
+    Release(ReleaseFlags),
     /// Measures, in pairs; or renders, checks and compares runs.
     ///
     /// Writes bench-results/runs/DATE-MACHINE-TARGET/ and the index of runs; with --quick, target/bench/.
@@ -252,6 +256,13 @@ pub(crate) struct NginxFlags {
     /// Only for this architecture.
     #[arg(long, value_enum)]
     pub(crate) arch: Option<Arch>,
+}
+
+#[derive(Args)]
+pub(crate) struct ReleaseFlags {
+    /// For this architecture; may be repeated. Default: that of this machine.
+    #[arg(long = "arch", value_enum, value_name = "ARCH")]
+    pub(crate) arches: Vec<Arch>,
 }
 
 #[derive(Args)]

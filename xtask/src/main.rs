@@ -22,6 +22,7 @@ mod matrix;
 mod paths;
 mod process;
 mod progress;
+mod release;
 mod rendered;
 
 use std::process::ExitCode;
@@ -55,6 +56,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Verb::Matrix(flags) => matrix::run(&flags.into(), &ground),
         Verb::Build(flags) => build::run(&flags.targets, &ground),
         Verb::Nginx(flags) => build::nginx::run(flags, &ground),
+        Verb::Release(flags) => release::run(flags, &ground),
         Verb::Bench(flags) => bench::run(flags, &ground),
         Verb::Images(verb) => images::run(&ground.images, verb),
         Verb::Test => ci::test(&ground),

@@ -28,6 +28,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("backend", &["backend-map", "http-front", "redis-link"]),
     // Reaches Redis as the daemon does.
     ("redis-cache", &["plugin-sdk", "plugin-settings", "redis-link"]),
+    ("backend-entry", &["backend-map", "server-log"]),
     // Reads what the publisher of that crate writes.
     ("snapshot-resolver", &["plugin-sdk", "plugin-settings", "backend-map"]),
     ("socket-resolver", &["plugin-sdk", "plugin-settings", "backend-map"]),

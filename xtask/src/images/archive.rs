@@ -23,6 +23,13 @@ const BLOCK: usize = 512;
 /// Makes the image and writes its archive to `file`, which is complete or absent afterwards.
 pub(crate) fn export(options: &Options, name: &str, file: &Path) -> Result<()> {
     let image = ensure_image(options, name)?;
+    write_file(&image, &[], file)?;
+    println!("{} {} {}", tag(&image), image.digest, file.display());
+    Ok(())
+}
+
+/// Writes the archive of an image to `file`, which is complete or absent afterwards. Engines know the image by `tags`, too.
+pub(crate) fn write_file(image: &Image, tags: &[&str], file: &Path) -> Result<()> {
     let folder = match file.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -30,17 +37,20 @@ pub(crate) fn export(options: &Options, name: &str, file: &Path) -> Result<()> {
     let staged = tempfile::Builder::new().prefix(".staged-").tempfile_in(folder);
     let mut staged = staged.with_context(|| format!("cannot write to {}", folder.display()))?;
     let mut writer = BufWriter::with_capacity(1 << 17, staged.as_file_mut());
-    write_archive(&image, &mut writer).with_context(|| format!("cannot write {}", file.display()))?;
+    write_tagged(image, tags, &mut writer).with_context(|| format!("cannot write {}", file.display()))?;
     drop(writer);
     staged.as_file().set_permissions(Permissions::from_mode(0o644))?;
     staged.persist(file).with_context(|| format!("cannot write {}", file.display()))?;
-    println!("{} {} {}", tag(&image), image.digest, file.display());
     Ok(())
 }
 
 /// Writes the archive that `docker load` and `podman load` read. The image they make of it has the ID
 /// [`Image::digest`] and, once it is published, the tag `dynlab/NAME:DIGEST`, with the digest cut short.
 pub(crate) fn write_archive(image: &Image, into: &mut dyn Write) -> Result<()> {
+    write_tagged(image, &[], into)
+}
+
+fn write_tagged(image: &Image, tags: &[&str], into: &mut dyn Write) -> Result<()> {
     let folder = image.rootfs.parent().context("a root file system has a folder")?;
     let read = |name: &str| {
         let path = folder.join(name);
@@ -56,7 +66,7 @@ pub(crate) fn write_archive(image: &Image, into: &mut dyn Write) -> Result<()> {
         folder.file_name().is_some_and(|name| image.digest.ends_with(&*name.to_string_lossy()));
     let manifest = json!([{
         "Config": config_name,
-        "RepoTags": is_published.then(|| [tag(image)]),
+        "RepoTags": is_published.then(|| tags.iter().map(|&tag| tag.to_owned()).chain([tag(image)]).collect::<Vec<_>>()),
         "Layers": layers.iter().map(layer_name).collect::<Vec<_>>(),
     }]);
     append(into, "manifest.json", &serde_json::to_vec(&manifest)?)?;
@@ -81,7 +91,7 @@ pub(crate) fn write_archive(image: &Image, into: &mut dyn Write) -> Result<()> {
 }
 
 /// The name that an engine knows the image by.
-fn tag(image: &Image) -> String {
+pub(crate) fn tag(image: &Image) -> String {
     let digest = image.digest.trim_start_matches("sha256:");
     format!("dynlab/{}:{}", image.name, digest.get(..12).unwrap_or(digest))
 }

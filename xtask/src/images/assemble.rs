@@ -63,7 +63,7 @@ pub(super) fn assemble(
     for (tree, step) in added.into_iter().zip(&definition.steps) {
         layers.push(layer::measure(&rootfs, tree, format!("step {}", step.script))?);
     }
-    let config = config::render(definition, &layers)?;
+    let config = config::render(definition, &layers, None)?;
     let digest = config::digest_of(&config);
     Ok(Assembled { unfinished, layers, config, digest })
 }

@@ -13,6 +13,7 @@ mod definition;
 mod digest;
 mod disk;
 mod ensure;
+mod extend;
 mod family;
 mod http;
 mod layer;
@@ -37,10 +38,12 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-pub(crate) use self::archive::{export, write_archive};
+pub(crate) use self::archive::{export, tag, write_archive, write_file};
 use self::blobs::{Blobs, Sources};
+pub(crate) use self::config::{Healthcheck, Nothing, Start};
 use self::definition::Definition;
 pub(crate) use self::ensure::{build, emulator, ensure, unready};
+pub(crate) use self::extend::{Addition, Extension, extend};
 use self::http::Client;
 pub(crate) use self::list::list;
 pub(crate) use self::mirror::address as mirror_address;

@@ -62,7 +62,7 @@ fn stage(
         let made_by = || "stage".to_owned();
         let layers: Vec<Layer> =
             trees.map(|tree| super::layer::measure(&rootfs, tree, made_by())).collect::<Result<_>>()?;
-        let config = config::render(definition, &layers)?;
+        let config = config::render(definition, &layers, None)?;
         digest = config::digest_of(&config);
         unfinished.describe(&layers, &config)?;
     }

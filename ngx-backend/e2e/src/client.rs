@@ -1,6 +1,6 @@
 //! The least of an HTTP client that can also send what a good one never would.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -34,6 +34,59 @@ pub(crate) fn exchange_within(socket: &Path, request: &[u8], patience: Duration)
     Ok(parse(&String::from_utf8_lossy(&bytes)))
 }
 
+/// A request of HTTP/1.0: the answer is never chunked, and the connection is closed behind it.
+pub(crate) fn request(method: &str, host: &str, target: &str, fields: &[(&str, &str)], body: &str) -> String {
+    let mut head =
+        format!("{method} {target} HTTP/1.0\r\nHost: {host}\r\nContent-Length: {}\r\n", body.len());
+    for (name, value) in fields {
+        head += &format!("{name}: {value}\r\n");
+    }
+    head + "\r\n" + body
+}
+
+/// A connection that is kept open, and so one to the same worker.
+#[derive(Debug)]
+pub struct Connection(BufReader<UnixStream>);
+
+impl Connection {
+    pub(crate) fn open(socket: &Path) -> io::Result<Connection> {
+        let stream = UnixStream::connect(socket)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(Connection(BufReader::new(stream)))
+    }
+
+    /// Asks for `path` of `host`. The answer has to tell its length.
+    ///
+    /// # Errors
+    /// No answer came, or none that tells its length.
+    pub fn get(&mut self, host: &str, path: &str) -> io::Result<Answer> {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        self.0.get_mut().write_all(request.as_bytes())?;
+        let mut text = String::new();
+        while !text.ends_with("\r\n\r\n") {
+            if self.0.read_line(&mut text)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        let mut answer = parse(&text);
+        let length = match answer.status {
+            204 => Some(0),
+            _ => answer.field("Content-Length").and_then(|length| length.parse().ok()),
+        };
+        let mut body = vec![0; length.ok_or(io::ErrorKind::InvalidData)?];
+        self.0.read_exact(&mut body)?;
+        answer.body = String::from_utf8_lossy(&body).into_owned();
+        Ok(answer)
+    }
+}
+
+impl Answer {
+    /// The value of a header field, by its name as it is written.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+}
+
 fn parse(text: &str) -> Answer {
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
@@ -48,6 +101,7 @@ mod tests {
     fn an_answer_is_taken_apart() {
         let answer = parse("HTTP/1.1 404 Not Found\r\nServer: nginx\r\n\r\nno\r\n\r\nmore");
         assert_eq!((answer.status, answer.body.as_str()), (404, "no\r\n\r\nmore"));
+        assert_eq!(answer.field("Server"), Some("nginx"));
         assert_eq!(parse("").status, 0);
     }
 }

@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 use test_services::{Missing, Service, ask_xtask, run_to_end, wait_for};
 
-use crate::client::{self, Answer};
+use crate::client::{self, Answer, Connection};
 use crate::http2::{self, Streamed};
 use crate::processes::{Process, processes_of};
 
@@ -146,7 +146,7 @@ impl Setup {
             "user root root;\ndaemon {daemon};\nworker_processes {workers};\nerror_log {MOUNTED}/error.log info;\npid {MOUNTED}/nginx.pid;\n\
              load_module {MOUNTED}/{MODULE};\n{main}\nevents {{ worker_connections 512; }}\nhttp {{\n\
              client_body_temp_path /tmp/body; proxy_temp_path /tmp/proxy; fastcgi_temp_path /tmp/fastcgi; uwsgi_temp_path /tmp/uwsgi; scgi_temp_path /tmp/scgi;\n\
-             access_log {MOUNTED}/access.log;\n{resolver}\n{http}\nserver {{ listen unix:{MOUNTED}/http.sock; location = /ready {{ return 204; }}\n{server}\n}}\n}}\n"
+             access_log {MOUNTED}/access.log;\n{resolver}\n{http}\nserver {{ listen unix:{MOUNTED}/http.sock default_server; location = /ready {{ return 204; }}\n{server}\n}}\n}}\n"
         )
     }
 }
@@ -159,6 +159,7 @@ pub struct Nginx {
     folder: TempDir,
     /// Its configuration, as it sees it; no other nginx has a file of that name.
     configuration: String,
+    worker_count: usize,
 }
 
 impl Nginx {
@@ -190,7 +191,7 @@ impl Nginx {
         let socket = folder.path().join("http.sock");
         let is_ready = || client::exchange(&socket, b"GET /ready HTTP/1.0\r\n\r\n").is_ok();
         let service = Service::start(&image(edition), folder.path(), MOUNTED, &argv, is_ready)?;
-        Ok(Nginx { _service: service, folder, configuration })
+        Ok(Nginx { _service: service, folder, configuration, worker_count: setup.workers })
     }
 
     /// Has it check a configuration, and gives whether it takes it, and its words.
@@ -235,6 +236,35 @@ impl Nginx {
     /// If no answer comes.
     pub fn send(&self, request: &str) -> Answer {
         client::exchange(&self.socket(), request.as_bytes()).expect("nginx answers")
+    }
+
+    /// Sends a request of HTTP/1.0 with a body and further header fields.
+    ///
+    /// # Panics
+    /// If no answer comes.
+    pub fn ask(&self, method: &str, host: &str, target: &str, fields: &[(&str, &str)], body: &str) -> Answer {
+        self.send(&client::request(method, host, target, fields, body))
+    }
+
+    /// A connection to each of its workers; the others are stopped until it has one. Waits until there are no old workers any more.
+    ///
+    /// # Panics
+    /// If one does not take a connection, or there are not as many as there should be.
+    pub fn connect_to_each_worker(&self) -> Vec<Connection> {
+        let workers = wait_for("all workers", PATIENCE, || {
+            Some(self.workers()).filter(|workers| workers.len() == self.worker_count)
+        });
+        let connect = |wanted: &Process| {
+            let others: Vec<_> = workers.iter().filter(|other| other.pid != wanted.pid).collect();
+            others.iter().for_each(|other| other.stop());
+            let connected = Connection::open(&self.socket()).and_then(|mut connection| {
+                let ready = connection.get("any.test", "/ready")?;
+                Ok((connection, ready))
+            });
+            others.iter().for_each(|other| other.signal(Signal::CONT));
+            connected.expect("a worker answers").0
+        };
+        workers.iter().map(connect).collect()
     }
 
     /// Asks for `path` of all `hosts` at once, over one connection of HTTP/2 to the socket `name` in the shared folder.
@@ -322,7 +352,8 @@ fn lay_out(edition: Edition, setup: &Setup) -> Result<(TempDir, String), Missing
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("a folder of our own");
     let built =
         if setup.loads_before_fork { format!("load-before-fork/{MODULE}") } else { MODULE.to_owned() };
-    for (built, name) in [(built.as_str(), MODULE), (RESOLVER, RESOLVER)] {
+    let resolvers = [RESOLVER, "snapshot.so", "socket.so"].map(|name| (name, name));
+    for (built, name) in [(built.as_str(), MODULE)].into_iter().chain(resolvers) {
         let file = folder.path().join(name);
         fs::copy(module.with_file_name(built), &file).expect("a file that was just built");
         fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).expect("a file of our own");

@@ -1,8 +1,13 @@
 //! The processes of an nginx, seen from outside its image.
 
 use std::fs;
+use std::path::Path;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use test_services::wait_for;
+
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A process that was there when it was looked for.
 #[derive(Clone, Debug)]
@@ -70,6 +75,19 @@ impl Process {
         kill_process(pid, signal).expect("a process that runs");
     }
 
+    /// Stops it, and waits until all its threads have stopped; [`Signal::CONT`] has it go on.
+    ///
+    /// # Panics
+    /// If it has ended.
+    pub fn stop(&self) {
+        self.signal(Signal::STOP);
+        let tasks = format!("/proc/{}/task", self.pid);
+        wait_for("a process that stops", PATIENCE, || {
+            let mut tasks = fs::read_dir(&tasks).expect("a process that runs").flatten();
+            tasks.all(|task| stat(&task.path()).is_none_or(|fields| fields[0] == "T")).then_some(())
+        });
+    }
+
     /// Whether it is still there.
     pub fn is_there(&self) -> bool {
         title(self.pid).is_some_and(|title| title == self.title)
@@ -83,7 +101,11 @@ fn title(pid: i32) -> Option<String> {
 }
 
 fn parent(pid: i32) -> Option<i32> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is a name in parentheses that may hold anything.
-    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    stat(Path::new(&format!("/proc/{pid}")))?.get(1)?.parse().ok()
+}
+
+/// The fields behind the name, which is the second and may hold anything: state, parent and so on; proc_pid_stat(5).
+fn stat(folder: &Path) -> Option<Vec<String>> {
+    let stat = fs::read_to_string(folder.join("stat")).ok()?;
+    Some(stat.rsplit_once(')')?.1.split_whitespace().map(str::to_owned).collect())
 }

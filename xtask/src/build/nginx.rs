@@ -10,7 +10,7 @@ use cargo_metadata::MetadataCommand;
 use plugin_compat::ElfFacts;
 
 use super::sources::{self, Workspace};
-use super::{Built, Manifest, Room, TOOLCHAIN, compile_rust, inside, sha256, vendor};
+use super::{Built, Manifest, Room, TOOLCHAIN, Workshop, compile_rust, inside, sha256, vendor};
 use crate::atomic;
 use crate::engine::Mount;
 use crate::flags::NginxFlags;
@@ -28,8 +28,13 @@ const PACKAGE: &str = "ngx-http-set-backend-module";
 const MODULE: &str = "ngx_http_set_backend_module";
 /// The resolver that its tests load.
 const FIXTURE: &str = "scripted-resolver";
+/// The resolvers that it is meant for, and their packages. Built alone here, so that nobody has to build everything to try them
+/// in nginx; what is shipped comes from `cargo xtask build`.
+const RESOLVERS: [(&str, &str); 2] = [("snapshot", "snapshot-resolver"), ("socket", "socket-resolver")];
 /// A feature that makes the module do what it must not, and the folder of the module that has it.
 const WRONG: &str = "load-before-fork";
+/// What their build folder is called.
+const OF_RESOLVERS: &str = "nginx-resolvers";
 /// Where the headers' image and libclang lie inside the toolchain image.
 const HEADERS: &str = "/nginx";
 const LIBCLANG: &str = "/opt/libclang";
@@ -111,9 +116,10 @@ impl<'a> Workbench<'a> {
     fn build(&self, folder: &Path, source_digest: &str, inputs: &str) -> Result<Manifest> {
         let what = format!("compile for nginx {} on {}", self.version, self.arch);
         let _bar = self.ground.progress.spinner(&what);
+        let (modules, resolvers) = (self.products(&self.purpose("build")), self.products(OF_RESOLVERS));
         let mut artifacts = Vec::new();
-        let mut publish = |package: &str, kind: &str, name: String| -> Result<()> {
-            let content = self.product(package)?;
+        let mut publish = |products: &Path, library: &str, kind: &str, name: String| -> Result<()> {
+            let content = read(products, library)?;
             let facts = ElfFacts::parse(&content).with_context(|| name.clone())?;
             let file = format!("{name}.so");
             atomic::write(&folder.join(&file), &content)?;
@@ -131,21 +137,49 @@ impl<'a> Workbench<'a> {
         };
         self.cargo(&["build", "--package", PACKAGE, "--features", WRONG], &[])
             .with_context(|| what.clone())?;
-        publish(MODULE, "nginx-module", format!("{WRONG}/{MODULE}"))?;
+        publish(&modules, MODULE, "nginx-module", format!("{WRONG}/{MODULE}"))?;
         self.cargo(&["build", "--workspace"], &[]).with_context(|| what)?;
-        publish(MODULE, "nginx-module", MODULE.to_owned())?;
-        publish(FIXTURE, "resolver", FIXTURE.to_owned())?;
+        publish(&modules, MODULE, "nginx-module", MODULE.to_owned())?;
+        publish(&modules, FIXTURE, "resolver", FIXTURE.to_owned())?;
+        self.build_resolvers()?;
+        for (name, package) in RESOLVERS {
+            publish(&resolvers, package, "resolver", name.to_owned())?;
+        }
         let image_digest = self.toolchain.digest.clone();
         let manifest = Manifest { target: self.target(), image_digest, artifacts };
         manifest.write(folder)?;
         Ok(manifest)
     }
 
-    /// The library that the last build has made.
-    fn product(&self, library: &str) -> Result<Vec<u8>> {
-        let folder = self.build_folder().join(self.purpose("build")).join(self.target()).join("release");
-        let file = folder.join(format!("lib{}.so", library.replace('-', "_")));
-        std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))
+    /// Where cargo puts what it makes for a purpose.
+    fn products(&self, purpose: &str) -> PathBuf {
+        self.build_folder().join(purpose).join(self.target()).join("release")
+    }
+
+    fn build_resolvers(&self) -> Result<()> {
+        let engine = self.ground.engine([])?;
+        let workshop = Workshop { ground: self.ground, engine: engine.as_ref(), toolchain: &self.toolchain };
+        let crates = vendor::ensure(&self.ground.repository, &self.ground.cache)?;
+        let workspace = Workspace::read(&self.ground.repository)?;
+        let mut environment = compile_rust::cargo_environment(OF_RESOLVERS);
+        let mut argv: Vec<String> = ["/usr/bin/cargo", "build"].map(str::to_owned).to_vec();
+        argv.extend(self.options());
+        for (_, package) in RESOLVERS {
+            argv.extend(["--package", package].map(str::to_owned));
+            environment.push((format!("DYNLAB_SOURCE_DIGEST_{package}"), workspace.digest_of(package)?));
+        }
+        super::run_inside(&workshop, &argv, environment, Some(&crates), None)?;
+        Ok(())
+    }
+
+    /// How every build here is made.
+    fn options(&self) -> Vec<String> {
+        let target = self.target();
+        let mut options: Vec<String> =
+            ["--release", "--locked", "--offline", "--target", &target].map(str::to_owned).to_vec();
+        options.extend(["--config", "/opt/dynlab/cargo-config.toml"].map(str::to_owned));
+        options.extend(compile_rust::vendored_config());
+        options
     }
 
     /// Runs a cargo command over the module's workspace.
@@ -172,11 +206,7 @@ impl<'a> Workbench<'a> {
         let mut argv = vec!["/usr/bin/cargo".to_owned()];
         argv.extend(command.iter().map(|&word| word.to_owned()));
         if command[0] != "fmt" {
-            argv.extend(
-                ["--release", "--locked", "--offline", "--target", &self.target()].map(str::to_owned),
-            );
-            argv.extend(["--config", "/opt/dynlab/cargo-config.toml"].map(str::to_owned));
-            argv.extend(compile_rust::vendored_config());
+            argv.extend(self.options());
         }
         argv.extend(rest.iter().map(|&word| word.to_owned()));
         room.run(&argv, self.environment(command[0]), None)?;
@@ -243,8 +273,9 @@ impl<'a> Workbench<'a> {
             .collect::<Result<_, _>>()?;
         let mut text = sources::digest_of_files(repository, files.iter().map(PathBuf::as_path))?;
         let workspace = Workspace::read(repository)?;
-        for dependency in linked {
-            text.push_str(&workspace.digest_of(&dependency.name)?);
+        let linked = linked.iter().map(|dependency| dependency.name.as_str());
+        for package in linked.chain(RESOLVERS.map(|(_, package)| package)) {
+            text.push_str(&workspace.digest_of(package)?);
         }
         Ok(format!("sha256:{}", sha256(text.as_bytes())))
     }
@@ -255,4 +286,10 @@ impl<'a> Workbench<'a> {
         let text = format!("{} {common} {source_digest}", images.join(" "));
         Ok(format!("sha256:{}", sha256(text.as_bytes())))
     }
+}
+
+/// The library that cargo has put into `folder`.
+fn read(folder: &Path, library: &str) -> Result<Vec<u8>> {
+    let file = folder.join(format!("lib{}.so", library.replace('-', "_")));
+    std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))
 }

@@ -34,7 +34,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("socket-resolver", &["plugin-sdk", "plugin-settings", "backend-map"]),
     ("server-e2e", &[]),
     ("backend-balance", &[]),
-    ("backend-e2e", &["test-services"]),
+    ("backend-e2e", &["backend", "test-services"]),
     ("fib-demo", &["http-front", "plugin-host"]),
     ("moody-cache", &["plugin-sdk"]),
     // And plugins: see MAY_LINK_PLUGINS.

@@ -10,6 +10,7 @@ mod processes;
 mod protocols;
 mod variable;
 mod waiting;
+mod with_daemon;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

@@ -260,7 +260,7 @@ mod tests {
                 "no [[program]]",
             ),
             (&scenario("plugins = [\"cgi\"]"), "no [[artifact]]"),
-            (&scenario("beside = [\"memory\"]"), "or a cache that nothing lies beside"),
+            (&scenario("beside = [\"memory\"]"), "or a cache or resolvers that nothing lies beside"),
             (
                 &scenario("").replace("asks = [{ path = \"/ip\", answers = \"ip\" }]", "asks = []"),
                 "asks nothing",

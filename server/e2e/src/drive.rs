@@ -6,18 +6,17 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use reqwest::blocking::Client;
 
-use crate::flags::{CACHES, Scenario, Then};
-use crate::log_line::value;
-use crate::observation::{Observation, Outcome, Stage};
-use crate::plugin_root::PluginRoot;
-use crate::server::{NoLine, Server};
+use server_e2e::flags::{CACHES, Scenario, Then};
+use server_e2e::log_line::value;
+use server_e2e::observation::{Observation, Outcome, Stage};
+use server_e2e::plugin_root::PluginRoot;
+use server_e2e::server::Server;
 
-/// How long the system may take to bury a server whose connection has just broken.
-const DYING: Duration = Duration::from_secs(2);
+/// For a server that was given none.
+const USUAL_ARGUMENTS: [&str; 2] = ["--port", "0"];
 
 /// The server's code for a plugin that says no by itself.
 const DECLINED: &str = "accept.declined";
@@ -32,6 +31,9 @@ pub(crate) fn drive(scenario: &Scenario) -> Result<Observation, String> {
     let client = || requests::client(scenario.patience, &scenario.headers);
     let clients = (client()?, scenario.then.iter().map(|_| client()).collect::<Result<Vec<_>, _>>()?);
     let mut command = Command::new(&scenario.server);
+    if scenario.arguments.is_empty() {
+        command.args(USUAL_ARGUMENTS);
+    }
     command.args(&scenario.arguments);
     let (caches, others): (Vec<_>, Vec<_>) = root.files.iter().partition(|file| is_cache(file));
     for cache in caches {
@@ -84,17 +86,12 @@ fn go_through(
     for (Then { signal, name, says }, client) in scenario.then.iter().zip(clients_after) {
         server.signal(*signal);
         server.wait_for_new_line(|line| value(line, "msg") == Some(says)).map_err(|why| {
-            no_line(server, why, Stage::Signal, &format!("it does not say {says} after SIG{name}"))
+            server.silent(why, Stage::Signal, &format!("it does not say {says} after SIG{name}"))
         })?;
         ask_all(server, client)?;
     }
-    match server.stop() {
-        Some(status) if status.success() => {
-            Ok(Observation { beside: seen, ..Observation::new(Outcome::Works, Stage::Stop, answer) })
-        }
-        Some(status) => Err(Observation::ended(Stage::Stop, status, &server.last_words())),
-        None => Err(Observation::new(Outcome::Hung, Stage::Stop, "it does not end after SIGTERM")),
-    }
+    server.stop()?;
+    Ok(Observation { beside: seen, ..Observation::new(Outcome::Works, Stage::Stop, answer) })
 }
 
 /// Whether `file` lies in the folder of caches.
@@ -106,7 +103,7 @@ fn is_cache(file: &Path) -> bool {
 fn listening(server: &mut Server) -> Result<SocketAddr, Observation> {
     let line = server
         .wait_for_line(|line| value(line, "msg") == Some("listening"))
-        .map_err(|why| no_line(server, why, Stage::Listen, "it does not say that it listens"))?;
+        .map_err(|why| server.silent(why, Stage::Listen, "it does not say that it listens"))?;
     value(&line, "address").and_then(|address| address.parse().ok()).ok_or_else(|| {
         Observation::new(Outcome::Failed, Stage::Listen, "it does not say on which address it listens")
     })
@@ -142,7 +139,7 @@ fn became(server: &mut Server, plugin: &Path) -> String {
 fn said_of(server: &mut Server, plugin: &Path) -> Result<Said, Observation> {
     let line = server.wait_for_line(|line| is_about(line, plugin)).map_err(|why| {
         let name = plugin.file_name().unwrap_or_default().to_string_lossy();
-        no_line(server, why, Stage::Load, &format!("it says nothing of {name}"))
+        server.silent(why, Stage::Load, &format!("it says nothing of {name}"))
     })?;
     if is_loaded(&line) {
         return Ok(Said::Loaded);
@@ -154,21 +151,11 @@ fn said_of(server: &mut Server, plugin: &Path) -> Result<Said, Observation> {
     Ok(Said::Refused(Observation { code: code.map(str::to_owned), ..refused }))
 }
 
-fn no_line(server: &mut Server, why: NoLine, stage: Stage, what: &str) -> Observation {
-    match why {
-        NoLine::Ended(Some(status)) => Observation::ended(stage, status, &server.last_words()),
-        NoLine::Ended(None) | NoLine::Late => Observation::new(Outcome::Hung, stage, what),
-    }
-}
-
-/// What a wrong answer means: a crash breaks connections, too.
+/// What a wrong answer means.
 fn broken(server: &mut Server, wrong: requests::Wrong) -> Observation {
     match wrong {
         requests::Wrong::Answer(message) => Observation::new(Outcome::Failed, Stage::Request, message),
         requests::Wrong::Late(message) => Observation::new(Outcome::Hung, Stage::Request, message),
-        requests::Wrong::Connection(message) => match server.ends_within(DYING) {
-            Some(status) => Observation::ended(Stage::Request, status, &server.last_words()),
-            None => Observation::new(Outcome::Failed, Stage::Request, message),
-        },
+        requests::Wrong::Connection(message) => server.broken(message),
     }
 }

@@ -1,4 +1,4 @@
-//! The command line. By hand, because the program is started under emulation, too.
+//! The command line of such programs. By hand, because the program is started under emulation, too.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -6,98 +6,76 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-/// What `--help` prints.
-pub(crate) const HELP: &str = "\
-Starts a server, drives it over loopback, stops it, and says what happened as JSON.
-
-server-e2e --server PROGRAM --ask PATH=TEXT... [--plugin FOLDER[/NAME]=FILE]...
-           [--beside FOLDER[/NAME]=FILE]... [OPTION]...
-    Start PROGRAM with --port 0. Each plugin's FILE is copied into FOLDER
-    (handlers, middlewares or caches) of a plugin root that only this user can
-    write, as NAME or under its own name. PROGRAM is given that root with
-    --plugin-root, or a cache with --cache-plugin-path. Wait until it listens,
-    see in its log that each plugin came from its file, send requests, end it
-    with SIGTERM. Of what lies beside the plugins it is only told what the
-    server does with it.
-    Each PATH is asked for with GET, and TEXT has to be in the answer; with
-    HEAD; and with POST, which must not be allowed.
-    One JSON object on one line: outcome (works, refused, declined, failed,
-    crashed, hung), stage, code, message, signal; and beside, an object with
-    \"loaded\" or the server's code for each file name.
-
-    --argument TEXT           for PROGRAM, instead of --port 0
-    --config TEXT             the server's configuration, in TOML
-    --header NAME:VALUE       a field of every request
-    --answers-everything      PROGRAM answers each method and path alike: only
-                              ask what has an answer
-    --then SIGNAL=TEXT        after the requests send SIGNAL (HUP, TTIN, TTOU,
-                              USR1, USR2), wait until the log says msg=TEXT,
-                              and send the requests again
-    --patience-seconds N      how long each step may take; default 20
-    --load-timeout-seconds N  how long the server waits for a plugin that is
-                              loaded; default half the patience
-
-Status 0 whatever the server does; 2 if this program itself cannot work.
-";
-
 /// The folder of what is given to a server by its path and not by its root.
-pub(crate) const CACHES: &str = "caches";
+pub const CACHES: &str = "caches";
+/// The folder of what no server has, but the nginx that a daemon publishes for.
+pub const RESOLVERS: &str = "resolvers";
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What to do.
 #[derive(Debug)]
-pub(crate) enum Verb {
+pub enum Verb {
+    /// Print what the flags are.
     Help,
+    /// Start a server and drive it.
     Drive(Box<Scenario>),
 }
 
 /// A server and what it is given.
 #[derive(Debug)]
-pub(crate) struct Scenario {
-    pub(crate) server: PathBuf,
+pub struct Scenario {
+    /// The program.
+    pub server: PathBuf,
     /// Without one of them it does not work.
-    pub(crate) plugins: Vec<PluginFile>,
+    pub plugins: Vec<PluginFile>,
     /// Good and bad ones that lie there as well.
-    pub(crate) beside: Vec<PluginFile>,
-    /// Its arguments beside those that name files.
-    pub(crate) arguments: Vec<String>,
+    pub beside: Vec<PluginFile>,
+    /// Its arguments beside those that name files; none if it is not to have those of every server.
+    pub arguments: Vec<String>,
     /// Its configuration file.
-    pub(crate) config: Option<String>,
+    pub config: Option<String>,
     /// Fields of every request, each a name and a value.
-    pub(crate) headers: Vec<(String, String)>,
+    pub headers: Vec<(String, String)>,
     /// Paths to ask for, at least one, each with what the answer has to contain.
-    pub(crate) asks: Vec<(String, String)>,
+    pub asks: Vec<(String, String)>,
     /// Whether nothing is refused, so that it is no mistake not to.
-    pub(crate) answers_everything: bool,
+    pub answers_everything: bool,
     /// Signals to send, each with what the log has to say then.
-    pub(crate) then: Vec<Then>,
+    pub then: Vec<Then>,
     /// How long each step may take.
-    pub(crate) patience: Duration,
+    pub patience: Duration,
     /// How long the server waits for a plugin that is being loaded.
-    pub(crate) load_timeout: Duration,
+    pub load_timeout: Duration,
 }
 
 /// A signal, and what the log has to say of it.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Then {
-    pub(crate) signal: Signal,
-    /// Of the signal, without `SIG`.
-    pub(crate) name: String,
-    pub(crate) says: String,
+pub struct Then {
+    /// What is sent.
+    pub signal: Signal,
+    /// Its name, without `SIG`.
+    pub name: String,
+    /// The message of the log.
+    pub says: String,
 }
 
 /// A plugin and where in the plugin root it is to lie.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct PluginFile {
-    pub(crate) folder: String,
+pub struct PluginFile {
+    /// One of those of a plugin root.
+    pub folder: String,
     /// Its name there, if it is not that of the file.
-    pub(crate) name: Option<String>,
-    pub(crate) file: PathBuf,
+    pub name: Option<String>,
+    /// What is copied there.
+    pub file: PathBuf,
 }
 
 /// Reads the arguments that follow the program's name.
-pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Verb, String> {
+///
+/// # Errors
+/// What is wrong with them, for people.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Verb, String> {
     let (mut server, mut plugins, mut beside) = (None, Vec::new(), Vec::new());
     let (mut arguments_of_server, mut config, mut headers) = (Vec::new(), None, Vec::new());
     let (mut asks, mut answers_everything, mut then) = (Vec::new(), false, Vec::new());
@@ -128,9 +106,6 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Ver
     if asks.is_empty() {
         return Err("--ask is missing; a server that is asked nothing shows nothing".to_owned());
     }
-    if arguments_of_server.is_empty() {
-        arguments_of_server = ["--port", "0"].map(str::to_owned).to_vec();
-    }
     Ok(Verb::Drive(Box::new(Scenario {
         server,
         plugins,
@@ -149,8 +124,8 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Ver
 fn plugin(flag: &str, text: &OsString) -> Result<PluginFile, String> {
     text.to_str().and_then(placed).ok_or_else(|| {
         format!(
-            "{flag} takes handlers=FILE, middlewares=FILE or caches=FILE, a name after the folder or none (handlers/NAME=FILE), \
-             not `{}`",
+            "{flag} takes handlers=FILE, middlewares=FILE, caches=FILE or resolvers=FILE, a name after the folder or none \
+             (handlers/NAME=FILE), not `{}`",
             text.to_string_lossy()
         )
     })
@@ -163,7 +138,8 @@ fn placed(text: &str) -> Option<PluginFile> {
         None => (place, None),
     };
     let is_name = |name: &str| !matches!(name, "" | "." | "..") && !name.contains('/');
-    let is_place = matches!(folder, "handlers" | "middlewares" | CACHES) && name.is_none_or(is_name);
+    let is_place =
+        matches!(folder, "handlers" | "middlewares" | CACHES | RESOLVERS) && name.is_none_or(is_name);
     is_place.then(|| PluginFile {
         folder: folder.to_owned(),
         name: name.map(str::to_owned),
@@ -219,7 +195,7 @@ mod tests {
             Verb::Help => panic!("{line} does not ask for help"),
         };
         let scenario = drive(
-            "--server s --ask /=a --plugin handlers=a.so --plugin middlewares=b=c.so --plugin caches=f.so --beside handlers/d.so=e.so",
+            "--server s --ask /=a --plugin handlers=a.so --plugin middlewares=b=c.so --plugin resolvers=f.so --beside handlers/d.so=e.so",
         );
         let plugin = |folder: &str, name: Option<&str>, file: &str| PluginFile {
             folder: folder.into(),
@@ -227,8 +203,8 @@ mod tests {
             file: file.into(),
         };
         let [a, b] = [plugin("handlers", None, "a.so"), plugin("middlewares", None, "b=c.so")];
-        assert_eq!(scenario.plugins, [a, b, plugin("caches", None, "f.so")]);
-        assert_eq!(scenario.arguments, ["--port", "0"]);
+        assert_eq!(scenario.plugins, [a, b, plugin("resolvers", None, "f.so")]);
+        assert!(scenario.arguments.is_empty());
         assert_eq!(scenario.beside, [plugin("handlers", Some("d.so"), "e.so")]);
         assert_eq!((scenario.server, scenario.patience), ("s".into(), PATIENCE));
         assert_eq!((scenario.config, scenario.load_timeout), (None, PATIENCE / 2));
@@ -254,7 +230,7 @@ mod tests {
 
     #[test]
     fn bad_lines_are_named() {
-        const PLACES: &str = "handlers=FILE, middlewares=FILE or caches=FILE, a name after the folder or none (handlers/NAME=FILE)";
+        const PLACES: &str = "handlers=FILE, middlewares=FILE, caches=FILE or resolvers=FILE, a name after the folder or none (handlers/NAME=FILE)";
         let place = |found: &str| format!("--plugin takes {PLACES}, not `{found}`");
         let cases = [
             ("", "--server is missing".to_owned()),

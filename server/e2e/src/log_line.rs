@@ -1,7 +1,7 @@
 //! Lines of the server's log: `key=value` words, quoted where a value is not one word.
 
 /// The value of `key` in `line`; quotes are taken off, escapes inside them are left.
-pub(crate) fn value<'a>(line: &'a str, key: &str) -> Option<&'a str> {
+pub fn value<'a>(line: &'a str, key: &str) -> Option<&'a str> {
     let mut rest = line;
     loop {
         let (found, tail) = rest.trim_start().split_once('=')?;
@@ -17,7 +17,7 @@ pub(crate) fn value<'a>(line: &'a str, key: &str) -> Option<&'a str> {
 }
 
 /// The line without its time, which is another in each run.
-pub(crate) fn without_time(line: &str) -> &str {
+pub fn without_time(line: &str) -> &str {
     line.strip_prefix("time=").and_then(|rest| rest.split_once(' ')).map_or(line, |(_, rest)| rest)
 }
 

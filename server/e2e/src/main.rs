@@ -2,15 +2,11 @@
 //! stops it, and says what happened as JSON. It needs nothing but the C library of that host.
 
 mod drive;
-mod flags;
-mod log_line;
-mod observation;
-mod plugin_root;
-mod server;
+mod help;
 
 use std::process::ExitCode;
 
-use flags::Verb;
+use server_e2e::flags::{self, Verb};
 
 /// Status of wrong flags and of what keeps this program itself from working. What the server does is never one: it
 /// is an observation, and the status is 0.
@@ -19,7 +15,7 @@ const CANNOT_DRIVE: u8 = 2;
 fn main() -> ExitCode {
     let outcome = match flags::parse(std::env::args_os().skip(1)) {
         Ok(Verb::Help) => {
-            print!("{}", flags::HELP);
+            print!("{}", help::HELP);
             Ok(())
         }
         Ok(Verb::Drive(scenario)) => drive::drive(&scenario).and_then(|seen| seen.print()),

@@ -10,7 +10,7 @@ use serde::Serialize;
 /// How far it came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Stage {
+pub enum Stage {
     /// The program is executed.
     Start,
     /// It says where it listens.
@@ -28,7 +28,7 @@ pub(crate) enum Stage {
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// It came through every stage.
     Works,
     /// It serves, but not with the plugin.
@@ -46,27 +46,29 @@ pub(crate) enum Outcome {
 /// What one look at a server found. Holds nothing that differs from run to run where the outcome is the same,
 /// no port and no process number.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Observation {
-    pub(crate) outcome: Outcome,
+pub struct Observation {
+    /// How it ended.
+    pub outcome: Outcome,
     /// The stage that ended it; `stop` if nothing did.
-    pub(crate) stage: Stage,
+    pub stage: Stage,
     /// The server's code for why it does not use a plugin.
-    pub(crate) code: Option<String>,
+    pub code: Option<String>,
     /// For people: what it answered, or why it did not.
-    pub(crate) message: String,
+    pub message: String,
     /// The signal that ended it.
-    pub(crate) signal: Option<i32>,
+    pub signal: Option<i32>,
     /// What it did with the files beside its plugins, by their names: `loaded`, or its code for why not.
-    pub(crate) beside: BTreeMap<String, String>,
+    pub beside: BTreeMap<String, String>,
 }
 
 impl Observation {
-    pub(crate) fn new(outcome: Outcome, stage: Stage, message: impl Into<String>) -> Self {
+    /// One of a server whose end says nothing more.
+    pub fn new(outcome: Outcome, stage: Stage, message: impl Into<String>) -> Self {
         Self { outcome, stage, code: None, message: message.into(), signal: None, beside: BTreeMap::new() }
     }
 
     /// The server has ended, which it should not have.
-    pub(crate) fn ended(stage: Stage, status: ExitStatus, last_words: &str) -> Self {
+    pub fn ended(stage: Stage, status: ExitStatus, last_words: &str) -> Self {
         let message = match last_words {
             "" => format!("it ended with {status}"),
             words => format!("it ended with {status}: {words}"),
@@ -76,7 +78,10 @@ impl Observation {
     }
 
     /// Writes it to standard output.
-    pub(crate) fn print(&self) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// If nobody reads it.
+    pub fn print(&self) -> Result<(), String> {
         let line = serde_json::to_string(self).map_err(|error| error.to_string())?;
         let mut out = std::io::stdout().lock();
         writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|error| format!("cannot write: {error}"))

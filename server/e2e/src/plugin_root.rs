@@ -10,15 +10,18 @@ use crate::flags::PluginFile;
 
 /// A plugin root in the folder for temporary files; removed when dropped.
 #[derive(Debug)]
-pub(crate) struct PluginRoot {
+pub struct PluginRoot {
     folder: PathBuf,
     /// The copies, in the order of what they were copied from.
-    pub(crate) files: Vec<PathBuf>,
+    pub files: Vec<PathBuf>,
 }
 
 impl PluginRoot {
     /// Copies `plugins` into a new root.
-    pub(crate) fn with<'a>(plugins: impl IntoIterator<Item = &'a PluginFile>) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// If one cannot be copied, or the root cannot be made.
+    pub fn with<'a>(plugins: impl IntoIterator<Item = &'a PluginFile>) -> Result<Self, String> {
         let folder = new_folder().map_err(|error| format!("cannot make a plugin root: {error}"))?;
         let mut root = Self { folder, files: Vec::new() };
         for PluginFile { folder, name, file } in plugins {
@@ -30,12 +33,16 @@ impl PluginRoot {
         Ok(root)
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Its folder.
+    pub fn path(&self) -> &Path {
         &self.folder
     }
 
     /// Writes the server's configuration beside the folders of the plugins.
-    pub(crate) fn configure(&self, config: &str) -> Result<PathBuf, String> {
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn configure(&self, config: &str) -> Result<PathBuf, String> {
         let file = self.folder.join("server.toml");
         fs::write(&file, config).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
         Ok(file)

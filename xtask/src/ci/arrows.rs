@@ -34,6 +34,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("socket-resolver", &["plugin-sdk", "plugin-settings", "backend-map"]),
     ("server-e2e", &[]),
     ("backend-balance", &[]),
+    ("backend-check", &["plugin-host", "server-e2e"]),
     ("backend-e2e", &["backend", "test-services"]),
     ("fib-demo", &["http-front", "plugin-host"]),
     ("moody-cache", &["plugin-sdk"]),

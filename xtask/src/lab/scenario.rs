@@ -20,10 +20,11 @@ pub(crate) struct Scenario {
     pub(crate) client: String,
     /// The program that is started.
     pub(crate) server: String,
-    /// Its arguments beside those that name files. Default: `--port 0`.
+    /// Its arguments beside those that name files. Default: what the client gives every server, such as `--port 0`.
     #[serde(default)]
     pub(crate) arguments: Vec<String>,
-    /// Handlers and middlewares in its plugin root, or a cache that it is given by its path. None: it is given neither.
+    /// Handlers and middlewares in its plugin root, a cache that it is given by its path, or resolvers through which the client looks up what
+    /// it has put into it. None: it is given none.
     #[serde(default)]
     pub(crate) plugins: Vec<String>,
     /// Artifacts that lie there as well, good and bad ones: of each the server does what is expected of the artifact. Where one is not
@@ -49,13 +50,13 @@ pub(crate) struct Scenario {
     on: Vec<Special>,
 }
 
-/// A request that a server has to answer.
+/// A request that a server has to answer; of a client that has resolvers, a host that is to have an upstream.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Ask {
-    /// What is asked for, with `GET`.
+    /// What is asked for, with `GET`; or the host.
     pub(crate) path: String,
-    /// What the answer has to contain.
+    /// What the answer has to contain; or the upstream.
     pub(crate) answers: String,
 }
 
@@ -89,10 +90,11 @@ impl Scenario {
                 bail!("scenario {name:?} has plugin {plugin:?}, which is no [[artifact]]; add it");
             };
             let is_beside = self.beside.contains(plugin);
-            if plugin_folder(artifact).is_none() && (is_beside || artifact.kind != CACHE) {
+            let folder = if is_beside { plugin_folder(artifact) } else { client_folder(artifact) };
+            if folder.is_none() {
                 bail!(
-                    "scenario {name:?} has plugin {plugin:?}, a {}; a server has handlers and middlewares, or a cache that \
-                     nothing lies beside",
+                    "scenario {name:?} has plugin {plugin:?}, a {}; a server has handlers and middlewares, or a cache or resolvers \
+                     that nothing lies beside",
                     artifact.kind
                 );
             }
@@ -123,12 +125,13 @@ impl Scenario {
     }
 }
 
-/// The kind that a server is given by its path.
-const CACHE: &str = "cache";
-
-/// Where the client puts it: in a plugin root, or where what is given by its path lies.
+/// Where the client puts it: in a plugin root, or where that lies which a server is given by its path, or which the client itself loads.
 pub(crate) fn client_folder(artifact: &Artifact) -> Option<&'static str> {
-    if artifact.kind == CACHE { Some("caches") } else { plugin_folder(artifact) }
+    match artifact.kind.as_str() {
+        "cache" => Some("caches"),
+        "resolver" => Some("resolvers"),
+        _ => plugin_folder(artifact),
+    }
 }
 
 /// Where in a plugin root it belongs, if it does.

@@ -8,7 +8,7 @@ use reqwest::Method;
 use reqwest::blocking::Client;
 use reqwest::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
-use crate::flags::Scenario;
+use server_e2e::flags::Scenario;
 
 /// A route of nobody.
 const NOWHERE: &str = "/no/such/route";

@@ -148,7 +148,7 @@ impl Publisher {
         let (id, seed) = (random().max(1), random());
         let file = create(&self.directory.join(base_name(id) + UNFINISHED), self.access)?;
         let purpose = Purpose { id, base: 0, generation: self.generation + 1, seed };
-        let builder = Builder::new(BufWriter::with_capacity(1 << 20, file), purpose)?;
+        let builder = Builder::new(BufWriter::with_capacity(1 << 20, file), purpose);
         Ok(BaseWriter { directory: self.directory.clone(), builder, id, seed })
     }
 
@@ -171,7 +171,7 @@ impl Publisher {
         let generation = self.generation + 1;
         let unfinished = self.directory.join(format!("{DELTA}{UNFINISHED}"));
         let file = BufWriter::new(create(&unfinished, self.access)?);
-        let mut builder = Builder::new(file, Purpose { id: random(), base: id, generation, seed })?;
+        let mut builder = Builder::new(file, Purpose { id: random(), base: id, generation, seed });
         for (pattern, upstreams) in changes {
             builder.add(pattern, upstreams)?;
         }

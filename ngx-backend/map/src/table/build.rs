@@ -1,23 +1,22 @@
 //! Writes a table.
 
-use super::bucket::{self, BUCKET_LENGTH, LONGEST_FILE, SLOTS_PLANNED};
+use super::bucket::{self, Filling, BUCKET_LENGTH, LONGEST_FILE, SLOTS_PLANNED};
 use super::header::{Header, HEADER_LENGTH};
-use super::record::write_record;
+use super::record::{push_record, seal_record};
 use crate::entry::Upstreams;
 use crate::pattern::Pattern;
 use std::io::{self, Seek, SeekFrom, Write};
 use xxhash_rust::xxh3::{xxh3_64_with_seed, Xxh3};
 
-/// Writes the table while its entries come in; needs 16 bytes of memory for each, and at the end 13 more.
+/// Collects entries, and writes them as a table. Until then it needs as much memory as the table will have bytes, and 24 more for each entry.
 pub struct Builder<W> {
     file: W,
     purpose: Purpose,
-    /// Hashes, and where their records are.
-    slots: Vec<(u64, u64)>,
-    at: u64,
-    checksum: Xxh3,
-    record: Vec<u8>,
-    entries: u64,
+    /// As they came, each at a multiple of [`RECORD_ALIGNMENT`](super::record::RECORD_ALIGNMENT).
+    records: Vec<u8>,
+    /// The hash of each, and where it is in `records`.
+    entries: Vec<(u64, usize)>,
+    with_upstreams: u64,
     wildcards: u128,
 }
 
@@ -54,70 +53,67 @@ pub enum BuildError {
 }
 
 impl<W: Write + Seek> Builder<W> {
-    /// Begins a table at the beginning of `file`, which is empty and better buffered.
-    ///
-    /// # Errors
-    /// If it cannot be written to.
-    pub fn new(mut file: W, purpose: Purpose) -> Result<Builder<W>, BuildError> {
-        file.write_all(&[0; HEADER_LENGTH])?;
-        Ok(Builder {
-            file,
-            purpose,
-            slots: Vec::new(),
-            at: HEADER_LENGTH as u64,
-            checksum: Xxh3::new(),
-            record: Vec::new(),
-            entries: 0,
-            wildcards: 0,
-        })
+    /// Begins a table that will be written to the beginning of `file`, which is empty and better buffered.
+    pub fn new(file: W, purpose: Purpose) -> Builder<W> {
+        let (records, entries) = (Vec::new(), Vec::new());
+        Builder { file, purpose, records, entries, with_upstreams: 0, wildcards: 0 }
     }
 
     /// Adds an entry, or, with `None`, that there is none. Each pattern comes once.
     ///
     /// # Errors
-    /// If the file does not take it.
+    /// [`BuildError::TooLarge`].
     pub fn add(&mut self, pattern: &Pattern, upstreams: Option<&Upstreams>) -> Result<(), BuildError> {
         let key = pattern.key();
-        self.record.clear();
-        write_record(&mut self.record, self.at, key, upstreams.map_or(&[], |upstreams| upstreams));
-        if self.at + self.record.len() as u64 >= LONGEST_FILE {
+        self.entries.push((xxh3_64_with_seed(key, self.purpose.seed), self.records.len()));
+        push_record(&mut self.records, key, upstreams.map_or(&[], |upstreams| upstreams));
+        if (HEADER_LENGTH + self.records.len()) as u64 >= LONGEST_FILE {
             return Err(BuildError::TooLarge);
         }
-        self.slots.push((xxh3_64_with_seed(key, self.purpose.seed), self.at));
-        self.file.write_all(&self.record)?;
-        self.checksum.update(&self.record);
-        self.at += self.record.len() as u64;
-        self.entries += u64::from(upstreams.is_some());
+        self.with_upstreams += u64::from(upstreams.is_some());
         if key.first() == Some(&b'.') {
             self.wildcards |= 1 << dots(key).min(127);
         }
         Ok(())
     }
 
-    /// Writes the buckets and the header. The file is flushed and not synced.
+    /// Writes the table. The file is flushed and not synced.
     ///
     /// # Errors
     /// If the file does not take it.
     pub fn finish(mut self) -> Result<(W, Made), BuildError> {
-        let padding = vec![0; (BUCKET_LENGTH - (self.at % BUCKET_LENGTH as u64) as usize) % BUCKET_LENGTH];
-        self.file.write_all(&padding)?;
-        self.checksum.update(&padding);
-        let buckets_at = self.at + padding.len() as u64;
-        let buckets = fill(&self.slots);
-        self.file.write_all(&buckets)?;
-        self.checksum.update(&buckets);
+        self.file.write_all(&[0; HEADER_LENGTH])?;
+        let mut body = Body { file: &mut self.file, at: HEADER_LENGTH as u64, checksum: Xxh3::new() };
+        let (buckets, order) = distribute(&self.entries);
+        let mut contents = Vec::with_capacity(buckets.len() * BUCKET_LENGTH);
+        let mut left = order.as_slice();
+        let mut there = Vec::new();
+        for (number, bucket) in buckets.iter().enumerate() {
+            let (here, rest) = left.split_at(bucket.count());
+            left = rest;
+            there.clear();
+            for entry in here {
+                let (hash, start) = self.entries[*entry];
+                there.push((hash, body.at));
+                body.write(seal_record(&mut self.records[start..], body.at))?;
+            }
+            contents.extend(bucket.to_bytes(number as u64, &there));
+        }
+        let buckets_at = body.at.next_multiple_of(BUCKET_LENGTH as u64);
+        body.write(&[0; BUCKET_LENGTH][..(buckets_at - body.at) as usize])?;
+        body.write(&contents)?;
         let header = Header {
             id: self.purpose.id,
             base: self.purpose.base,
             generation: self.purpose.generation,
             seed: self.purpose.seed,
-            entries: self.entries,
-            removals: self.slots.len() as u64 - self.entries,
+            entries: self.with_upstreams,
+            removals: self.entries.len() as u64 - self.with_upstreams,
             wildcards: self.wildcards,
-            buckets: (buckets.len() / BUCKET_LENGTH) as u64,
+            buckets: buckets.len() as u64,
             buckets_at,
-            length: buckets_at + buckets.len() as u64,
-            body_checksum: self.checksum.digest(),
+            length: body.at,
+            body_checksum: body.checksum.digest(),
         };
         self.file.seek(SeekFrom::Start(0))?;
         self.file.write_all(&header.to_bytes())?;
@@ -126,27 +122,43 @@ impl<W: Write + Seek> Builder<W> {
     }
 }
 
+/// What is behind the header.
+struct Body<'a, W> {
+    file: &'a mut W,
+    at: u64,
+    checksum: Xxh3,
+}
+
+impl<W: Write> Body<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)?;
+        self.checksum.update(bytes);
+        self.at += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+/// The buckets of these entries, and the numbers of the entries in the order in which the buckets take them.
+fn distribute(entries: &[(u64, usize)]) -> (Vec<Filling>, Vec<usize>) {
+    let count = entries.len() / SLOTS_PLANNED + 1;
+    let mut buckets = vec![Filling::EMPTY; count];
+    let taken_by: Vec<_> = entries
+        .iter()
+        .map(|(hash, _)| {
+            // There is more room than entries, so the walk ends.
+            let mut number = bucket::home(*hash, count as u64) as usize;
+            while !buckets[number].take() {
+                number = (number + 1) % count;
+            }
+            number
+        })
+        .collect();
+    let mut order: Vec<_> = (0..entries.len()).collect();
+    order.sort_by_key(|entry| taken_by[*entry]);
+    (buckets, order)
+}
+
 /// How many dots a key has.
 pub(crate) fn dots(key: &[u8]) -> usize {
     key.iter().filter(|byte| **byte == b'.').count()
-}
-
-/// The buckets of these hashes and places.
-fn fill(slots: &[(u64, u64)]) -> Vec<u8> {
-    let count = slots.len() / SLOTS_PLANNED + 1;
-    let mut buckets = vec![0; count * BUCKET_LENGTH];
-    for (hash, place) in slots {
-        // There are more slots than records, so the walk ends.
-        let mut number = bucket::home(*hash, count as u64) as usize;
-        while !bucket::put(
-            &mut buckets[number * BUCKET_LENGTH..][..BUCKET_LENGTH],
-            bucket::slot(*hash, *place),
-        ) {
-            number = (number + 1) % count;
-        }
-    }
-    for (number, bucket) in buckets.chunks_exact_mut(BUCKET_LENGTH).enumerate() {
-        bucket::seal(bucket, number as u64);
-    }
-    buckets
 }

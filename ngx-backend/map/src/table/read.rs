@@ -116,9 +116,8 @@ impl<B: AsRef<[u8]>> Table<B> {
         for _ in 0..self.header.buckets {
             let place = self.header.buckets_at + number * BUCKET_LENGTH as u64;
             let bucket = bucket_at(file, place, number).ok_or(Damage { place })?;
-            for slot in bucket.slots() {
-                let Some(place) = bucket::place(slot, hash) else { continue };
-                let (record, _) = Record::read(file, place).ok_or(Damage { place })?;
+            for place in bucket.places(hash) {
+                let record = Record::read(file, place).ok_or(Damage { place })?;
                 if record.key() == key {
                     return Ok(Some(record));
                 }
@@ -134,27 +133,6 @@ impl<B: AsRef<[u8]>> Table<B> {
     /// Whether a wildcard of this suffix may be there.
     pub(crate) fn may_have_wildcard(&self, suffix: &[u8]) -> bool {
         self.header.wildcards != 0 && self.header.wildcards >> dots(suffix).min(127) & 1 == 1
-    }
-
-    /// All records in the order in which they were written; ends with an error where they are garbled.
-    pub fn records(&self) -> impl Iterator<Item = Result<Record<'_>, Damage>> {
-        let file = self.bytes.as_ref();
-        let mut left = self.header.entries.saturating_add(self.header.removals);
-        let mut at = HEADER_LENGTH as u64;
-        std::iter::from_fn(move || {
-            left = left.checked_sub(1)?;
-            let place = at;
-            match Record::read(file, place).filter(|(record, _)| record.is_whole()) {
-                Some((record, end)) => {
-                    at = end;
-                    Some(Ok(record))
-                }
-                None => {
-                    left = 0;
-                    Some(Err(Damage { place }))
-                }
-            }
-        })
     }
 }
 

@@ -8,6 +8,8 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Checksum and length.
 pub(crate) const RECORD_HEAD: usize = 6;
+/// Records begin at multiples of this.
+pub(crate) const RECORD_ALIGNMENT: u64 = 8;
 
 const KIND_UNIX: u8 = 1;
 const KIND_IPV4: u8 = 4;
@@ -57,8 +59,8 @@ impl<'a> Record<'a> {
         (self.count > 0).then_some(Found { left: self.count, bytes: self.upstreams })
     }
 
-    /// The record at `place`, with where it ends; `None` if there is none or it is garbled.
-    pub(crate) fn read(file: &'a [u8], place: u64) -> Option<(Record<'a>, u64)> {
+    /// The record at `place`; `None` if there is none or it is garbled.
+    pub(crate) fn read(file: &'a [u8], place: u64) -> Option<Record<'a>> {
         let rest = file.get(usize::try_from(place).ok()?..)?;
         let length = usize::from(u16::from_le_bytes(rest.get(4..RECORD_HEAD)?.try_into().ok()?));
         let end = RECORD_HEAD + length;
@@ -69,12 +71,7 @@ impl<'a> Record<'a> {
         let (key_length, rest) = rest.get(RECORD_HEAD..end)?.split_first()?;
         let (key, rest) = (rest.get(..usize::from(*key_length))?, rest.get(usize::from(*key_length)..)?);
         let (count, upstreams) = rest.split_first()?;
-        Some((Record { key, count: *count, upstreams }, place + end as u64))
-    }
-
-    /// The same for a look at the whole table: its upstreams are looked at, too.
-    pub(crate) fn is_whole(&self) -> bool {
-        self.upstreams().map_or(self.upstreams.is_empty(), |found| found.count() == usize::from(self.count))
+        Some(Record { key, count: *count, upstreams })
     }
 }
 
@@ -113,8 +110,8 @@ fn read_upstream(bytes: &[u8]) -> Option<(FoundUpstream<'_>, &[u8])> {
     Some((FoundUpstream { address, weight }, rest))
 }
 
-/// Appends the record that belongs at `place`.
-pub(crate) fn write_record(into: &mut Vec<u8>, place: u64, key: &[u8], upstreams: &[Upstream]) {
+/// Appends a record, and zeroes up to where another one may begin. It lacks its checksum.
+pub(crate) fn push_record(into: &mut Vec<u8>, key: &[u8], upstreams: &[Upstream]) {
     let start = into.len();
     into.extend([0; RECORD_HEAD]);
     // A key is at most as long as a host's name, of 253 bytes.
@@ -124,8 +121,15 @@ pub(crate) fn write_record(into: &mut Vec<u8>, place: u64, key: &[u8], upstreams
     // At most 64 upstreams of 111 bytes.
     let length = (into.len() - start - RECORD_HEAD) as u16;
     into[start + 4..][..2].copy_from_slice(&length.to_le_bytes());
-    let checksum = checksum_of(&into[start + 4..], place);
-    into[start..][..4].copy_from_slice(&checksum.to_le_bytes());
+    into.resize(into.len().next_multiple_of(RECORD_ALIGNMENT as usize), 0);
+}
+
+/// Completes the record at the beginning of `records`, which will be at `place`; gives it with the zeroes behind it.
+pub(crate) fn seal_record(records: &mut [u8], place: u64) -> &[u8] {
+    let end = RECORD_HEAD + usize::from(u16::from_le_bytes([records[4], records[5]]));
+    let checksum = checksum_of(&records[4..end], place);
+    records[..4].copy_from_slice(&checksum.to_le_bytes());
+    &records[..end.next_multiple_of(RECORD_ALIGNMENT as usize)]
 }
 
 /// Appends the count of upstreams, and these.
@@ -156,8 +160,12 @@ pub(crate) fn write_upstreams(into: &mut Vec<u8>, upstreams: &[Upstream]) {
 /// Reads what [`write_upstreams`] wrote. `None` if it is anything else; without upstreams it is none found.
 pub(crate) fn read_upstreams(bytes: &[u8]) -> Option<Option<Found<'_>>> {
     let (count, upstreams) = bytes.split_first()?;
-    let record = Record { key: &[], count: *count, upstreams };
-    record.is_whole().then(|| record.upstreams())
+    let found = (*count > 0).then_some(Found { left: *count, bytes: upstreams });
+    let is_whole = match &found {
+        Some(found) => found.clone().count() == usize::from(*count),
+        None => upstreams.is_empty(),
+    };
+    is_whole.then_some(found)
 }
 
 impl FoundUpstream<'_> {

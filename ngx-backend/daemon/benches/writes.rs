@@ -1,5 +1,7 @@
-//! Durable changes a second: redb's own, a transaction each; and the daemon's over its API, with one client and with several.
+//! Changes a second. Durable ones: redb's own, a transaction each; and the daemon's over its API, with one client and with several. And in a Redis that
+//! keeps everything in memory, where one can run: the daemon's, beside the GETs that `redis-benchmark` reaches with as many clients.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -8,36 +10,77 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use redb::{Database, TableDefinition};
+use test_services::Redis;
 
 const TABLE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("entries");
-/// Of one measurement.
-const SPAN: Duration = Duration::from_millis(1_500);
+/// A round is so many spans of each kind in turn: disks are quick at one moment and slow at the next, and should be so for all.
+const SPANS: usize = 15;
+const SPAN: Duration = Duration::from_millis(100);
 const ROUNDS: usize = 5;
+/// Of one client in one measurement.
+const GETS: usize = 20_000;
 
 fn main() {
     let folder = tempfile::tempdir().expect("a folder");
     let database = Database::create(folder.path().join("own.redb")).expect("a database");
     // As it is meant to be: the store on a disk, what is published in memory.
     let memory = tempfile::tempdir_in("/dev/shm").expect("a folder in memory");
-    let (mut child, socket) = start(folder.path(), memory.path());
+    let file = folder.path().join("map.redb");
+    let (mut child, socket) = start(file.as_os_str(), folder.path(), memory.path());
     for round in 1..=ROUNDS {
-        let own = of_redb(&database);
-        let (one, eight) = (of_daemon(&socket, 1), of_daemon(&socket, 8));
+        let [own, one, eight] =
+            in_turn([&|| of_redb(&database), &|| of_daemon(&socket, 1), &|| of_daemon(&socket, 8)]);
         println!(
             "round {round}: redb {own:.0}/s; daemon {one:.0}/s with 1 client ({:.2}), {eight:.0}/s with 8 ({:.2})",
             one / own,
             eight / own
         );
     }
-    let metrics = ask(&mut connect(&socket), "GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n");
+    println!("{:.2} ms a publication", milliseconds_a_publication(&socket));
+    child.kill().expect("a daemon");
+    child.wait().expect("an end");
+    match Redis::start(&[]) {
+        Ok(redis) => in_redis(&redis),
+        Err(missing) => println!("skipped: {}", missing.0),
+    }
+}
+
+fn in_redis(redis: &Redis) {
+    let (folder, memory) = (tempfile::tempdir(), tempfile::tempdir_in("/dev/shm"));
+    let (folder, memory) = (folder.expect("a folder"), memory.expect("a folder in memory"));
+    let url = format!("redis+unix://{}", redis.socket().display());
+    let (mut child, socket) = start(url.as_ref(), folder.path(), memory.path());
+    for round in 1..=ROUNDS {
+        for clients in [1, 8] {
+            let (gets, daemon) =
+                (redis.benchmark(clients, GETS * clients), in_turn([&|| of_daemon(&socket, clients)])[0]);
+            println!(
+                "round {round}, {clients} clients: redis-benchmark {gets:.0} GETs/s; daemon {daemon:.0} changes/s ({:.2})",
+                daemon / gets
+            );
+        }
+    }
+    println!("{:.2} ms a publication", milliseconds_a_publication(&socket));
+    child.kill().expect("a daemon");
+    child.wait().expect("an end");
+}
+
+fn milliseconds_a_publication(socket: &Path) -> f64 {
+    let metrics = ask(&mut connect(socket), "GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n");
     let metric = |name: &str| {
         let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         value.and_then(|value| value.parse::<f64>().ok()).expect("a number")
     };
-    let each = metric("backend_publishing_seconds_total") / metric("backend_publications_total");
-    println!("{:.2} ms a publication", each * 1e3);
-    child.kill().expect("a daemon");
-    child.wait().expect("an end");
+    metric("backend_publishing_seconds_total") / metric("backend_publications_total") * 1e3
+}
+
+/// Changes a second of each kind.
+fn in_turn<const N: usize>(kinds: [&dyn Fn() -> f64; N]) -> [f64; N] {
+    let mut rates = [0.0; N];
+    for _ in 0..SPANS {
+        rates.iter_mut().zip(kinds).for_each(|(rate, kind)| *rate += kind() / SPANS as f64);
+    }
+    rates
 }
 
 fn of_redb(database: &Database) -> f64 {
@@ -85,11 +128,13 @@ fn of_daemon(socket: &Path, clients: usize) -> f64 {
     count.load(Ordering::Relaxed) as f64 / started.elapsed().as_secs_f64()
 }
 
-fn start(folder: &Path, memory: &Path) -> (Child, std::path::PathBuf) {
+fn start(store: &OsStr, folder: &Path, memory: &Path) -> (Child, std::path::PathBuf) {
     let socket = folder.join("api.sock");
     let mut child = Command::new(env!("CARGO_BIN_EXE_backend"))
         .args(["--access-log", "off", "--store"])
-        .arg(folder.join("map.redb"))
+        .arg(store)
+        .arg("--store-copy")
+        .arg(folder.join("copy.redb"))
         .arg("--publish")
         .arg(memory.join("map"))
         .arg("--socket")

@@ -40,6 +40,10 @@ pub(crate) struct Options {
     )]
     pub(crate) store_copy: PathBuf,
 
+    /// Whether a Redis that has lost the map is given this daemon's copy; on or off.
+    #[arg(long, env = "BACKEND_STORE_REFILL", value_name = "on|off", default_value = "off")]
+    pub(crate) store_refill: Switch,
+
     /// File with the password for a Redis store; its first line counts, and wins over the URL.
     #[arg(long, env = "BACKEND_STORE_PASSWORD_FILE", value_name = "FILE")]
     pub(crate) store_password_file: Option<PathBuf>,
@@ -160,7 +164,8 @@ impl Options {
         let Place::Redis(url) = &self.store else { return Ok(None) };
         let password = secret(self.store_password.as_ref(), self.store_password_file.as_deref(), "password")?;
         let password = password.filter(|password| !password.0.is_empty());
-        redis::Settings::read(&url.0, password, &self.store_prefix, self.store_ca_file.as_deref()).map(Some)
+        let ca_file = self.store_ca_file.as_deref();
+        redis::Settings::read(&url.0, password, &self.store_prefix, ca_file, self.store_refill.0).map(Some)
     }
 
     /// The file that entries are in, be it the store or a copy.

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::decide::{Next, decide};
 use super::records::Read;
+use super::refill::refill;
 use super::scan::{Scanned, read_all};
 use super::session::Session;
 use super::settings::{Keys, Settings};
@@ -141,7 +142,9 @@ impl Worker {
         let mut looked: Option<Instant> = None;
         loop {
             if looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY) {
-                self.look(&mut session).await?;
+                if !self.look(&mut session).await? {
+                    continue;
+                }
                 looked = Some(Instant::now());
             }
             // The first time only what is there already, so that the end of it shows.
@@ -166,14 +169,17 @@ impl Worker {
         self.mark.map(|mark| mark.position).unwrap_or_default()
     }
 
-    /// Looks at whether Redis has what this node has come to.
-    async fn look(&mut self, session: &mut Session) -> Result<(), Trouble> {
+    /// Looks at whether Redis has what this node has come to, and does what follows from it. False if it has to be looked at again.
+    async fn look(&mut self, session: &mut Session) -> Result<bool, Trouble> {
         let look = session.look(self.position()).await?;
         self.state.numbers.revision.store(look.last.unwrap_or_default().revision, Ordering::Relaxed);
         let entries = if self.store.is_filled() { self.store.view()?.count()? } else { 0 };
         match decide(&look, self.mark, entries) {
-            Next::Follow => Ok(()),
-            Next::ReadAll(why) => self.read_all(session, &why).await,
+            Next::Follow => Ok(true),
+            Next::ReadAll(why) => self.read_all(session, &why).await.map(|()| true),
+            Next::KeepWhatThereIs if self.settings.refill => {
+                refill(session, &self.store, self.position()).await.map(|()| false)
+            }
             Next::KeepWhatThereIs => Err(Trouble::Lost(self.settings.target.address.to_string())),
         }
     }

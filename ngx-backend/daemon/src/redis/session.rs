@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use backend_map::{Upstreams, wire};
 use redis::{Cmd, Pipeline, Value};
 use redis_link::{Connected, Target, connect};
 use tokio::time::timeout;
@@ -14,6 +15,7 @@ use crate::store::Position;
 
 const APPLY: &str = include_str!("apply.lua");
 const LOOK: &str = include_str!("look.lua");
+const REFILL: &str = include_str!("refill.lua");
 
 /// For an answer, beside the time that Redis was asked to wait. Large imports take a while there.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -29,6 +31,7 @@ pub(super) struct Session {
     keys: Keys,
     apply: Script,
     look: Script,
+    refill: Script,
 }
 
 /// A script that Redis knows by its digest.
@@ -55,8 +58,8 @@ impl Session {
         let connected = connect(target).await?;
         // As long as no digest, so that Redis says that it does not know it.
         let unknown = |text| Script { text, digest: "unknown".to_owned() };
-        let (apply, look) = (unknown(APPLY), unknown(LOOK));
-        Ok(Self { connected, address: target.address.to_string(), keys: keys.clone(), apply, look })
+        let (apply, look, refill) = (unknown(APPLY), unknown(LOOK), unknown(REFILL));
+        Ok(Self { connected, address: target.address.to_string(), keys: keys.clone(), apply, look, refill })
     }
 
     /// Gives the answer to a command, which is none of Redis' refusals.
@@ -78,13 +81,14 @@ impl Session {
         }
     }
 
-    /// Has a script run. One that Redis does not know, or no longer, is told to it: it has not run then.
+    /// Has a script run on both keys and perhaps a third. One that Redis does not know, or no longer, is told to it: it has not run then.
     async fn run(
         &mut self,
         which: fn(&mut Self) -> &mut Script,
+        third: Option<&str>,
         arguments: &[Vec<u8>],
     ) -> Result<Value, Failure> {
-        match self.run_known(which, arguments).await {
+        match self.run_known(which, third, arguments).await {
             Err(Failure::Refused { code, .. }) if code == "NOSCRIPT" => {}
             outcome => return outcome,
         }
@@ -92,24 +96,25 @@ impl Session {
         load.arg("SCRIPT").arg("LOAD").arg(which(self).text);
         let digest = self.ask(load, ANSWER_TIMEOUT).await?;
         which(self).digest = text(&digest).unwrap_or_default().to_owned();
-        self.run_known(which, arguments).await
+        self.run_known(which, third, arguments).await
     }
 
     async fn run_known(
         &mut self,
         which: fn(&mut Self) -> &mut Script,
+        third: Option<&str>,
         arguments: &[Vec<u8>],
     ) -> Result<Value, Failure> {
         let mut command = Cmd::new();
-        command.arg("EVALSHA").arg(&which(self).digest);
-        command.arg(2).arg(&self.keys.entries).arg(&self.keys.changes).arg(arguments);
+        command.arg("EVALSHA").arg(&which(self).digest).arg(2 + usize::from(third.is_some()));
+        command.arg(&self.keys.entries).arg(&self.keys.changes).arg(third).arg(arguments);
         self.ask(command, ANSWER_TIMEOUT).await
     }
 
     /// Makes changes, given as the script wants them (see `apply.lua`). Gives the last revision, and for each change whether there was an
     /// entry.
     pub(super) async fn apply(&mut self, arguments: &[Vec<u8>]) -> Result<(u64, Vec<bool>), Failure> {
-        let answer = self.run(|session| &mut session.apply, arguments).await?;
+        let answer = self.run(|session| &mut session.apply, None, arguments).await?;
         let read = match &answer {
             Value::Array(parts) => match &parts[..] {
                 [revision, before] => text(revision)
@@ -126,7 +131,7 @@ impl Session {
     pub(super) async fn look(&mut self, from: Position) -> Result<Look, Trouble> {
         let arguments = [from.to_string().into_bytes()];
         let answer = self
-            .run(|session| &mut session.look, &arguments)
+            .run(|session| &mut session.look, None, &arguments)
             .await
             .map_err(|failure| self.trouble(failure))?;
         Look::read(&answer).ok_or_else(|| self.foreign("the record of changes"))
@@ -153,6 +158,13 @@ impl Session {
         command.arg("HSCAN").arg(&self.keys.entries).arg(cursor).arg("COUNT").arg(SCANNED_AT_ONCE);
         let answer = self.ask(command, ANSWER_TIMEOUT).await.map_err(|failure| self.trouble(failure))?;
         records::scanned(answer).ok_or_else(|| self.foreign("the entries"))
+    }
+
+    /// Gives an empty Redis a part of a map (see `refill.lua`), which is gathered beside it under a number. Says whether that is still wanted.
+    pub(super) async fn refill(&mut self, gathered: u64, arguments: &[Vec<u8>]) -> Result<bool, Trouble> {
+        let gathered = format!("{}.{gathered}", self.keys.entries);
+        let answer = self.run(|session| &mut session.refill, Some(&gathered), arguments).await;
+        Ok(answer.map_err(|failure| self.trouble(failure))? == Value::Int(1))
     }
 
     /// Whether Redis still answers.
@@ -185,6 +197,13 @@ impl Session {
             "{what} in Redis at {address} are not what a daemon writes; give this map another prefix than `{prefix}` (--store-prefix)"
         ))
     }
+}
+
+/// Upstreams as they are kept in Redis.
+pub(super) fn encoded(upstreams: &Upstreams) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    wire::encode_upstreams(&mut bytes, upstreams);
+    bytes
 }
 
 fn text(value: &Value) -> Option<&str> {

@@ -12,6 +12,8 @@ use crate::options::Secret;
 pub(crate) struct Settings {
     pub(crate) target: Target,
     pub(crate) keys: Keys,
+    /// Whether an empty Redis is given the copy.
+    pub(crate) refill: bool,
 }
 
 /// The names of the keys.
@@ -40,6 +42,7 @@ impl Settings {
         password: Option<Secret>,
         prefix: &str,
         ca_file: Option<&Path>,
+        refill: bool,
     ) -> anyhow::Result<Self> {
         let given = redis_link::parse(url).context("--store")?;
         let tls = match (&given.address, ca_file) {
@@ -56,7 +59,7 @@ impl Settings {
             connect_timeout: CONNECT_TIMEOUT,
             names: NAMES,
         };
-        Ok(Self { target, keys: Keys::below(prefix) })
+        Ok(Self { target, keys: Keys::below(prefix), refill })
     }
 
     /// What a copy is a copy of.
@@ -78,7 +81,7 @@ mod tests {
     #[test]
     fn a_password_beside_the_url_wins_and_none_is_shown() {
         let read = |url: &str, password: Option<&str>, ca_file: Option<&str>| {
-            Settings::read(url, password.map(Secret::from), "a:", ca_file.map(Path::new))
+            Settings::read(url, password.map(Secret::from), "a:", ca_file.map(Path::new), false)
         };
         let settings = read("redis://al:secret@h:1/3", Some("beside"), None).unwrap();
         assert_eq!(settings.source(), "h:1, database 3, a:entries");

@@ -51,7 +51,7 @@ pub(super) enum Trouble {
     Broken(String),
     /// Redis has neither entries nor a record of changes, and had both.
     #[error(
-        "Redis at {0} has lost the map; restore its data. What was published last stays. To begin with an empty map, stop all daemons and remove their copies (--store-copy)"
+        "Redis at {0} has lost the map; restore its data, or start a daemon with --store-refill on, which puts its copy there. What was published last stays. To begin with an empty map, stop all daemons and remove their copies (--store-copy)"
     )]
     Lost(String),
     /// What Redis has is not what daemons write, in a way that cannot be skipped.

@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use backend_map::wire;
 use tokio::runtime::Runtime;
 
-use super::session::{Failure, Session};
+use super::session::{Failure, Session, encoded};
 use super::settings::Settings;
 use super::state::State;
 use crate::store::{Before, Change};
@@ -103,11 +102,7 @@ fn arguments(followed: u64, changes: &[Change]) -> Vec<Vec<u8>> {
     let numbers =
         [followed, redis_link::random(), RECORDED as u64].map(|number| number.to_string().into_bytes());
     let changes = changes.iter().flat_map(|(pattern, upstreams)| {
-        let mut encoded = Vec::new();
-        if let Some(upstreams) = upstreams {
-            wire::encode_upstreams(&mut encoded, upstreams);
-        }
-        [pattern.key().to_vec(), encoded]
+        [pattern.key().to_vec(), upstreams.as_ref().map(encoded).unwrap_or_default()]
     });
     numbers.into_iter().chain(changes).collect()
 }

@@ -171,6 +171,38 @@ fn a_redis_that_lost_the_map_does_not_empty_it_everywhere() {
     assert_eq!(published(&daemon.reader(), "a").as_deref(), Some("192.0.2.1:80"));
 }
 
+/// A Redis without a disk, and nodes that have the map.
+#[test]
+fn a_redis_that_lost_the_map_is_given_it_again_where_that_is_wanted() {
+    let Some(mut redis) = start_redis(&[]) else { return };
+    let url = redis_url(&redis);
+    let start =
+        |more: &[&str]| Daemon::start_in(tempfile::tempdir().unwrap(), &[&["--store", &url], more].concat());
+    let (one, other) = (start(&[]), start(&["--store-refill", "on"]));
+    // Two full parts and an empty one.
+    assert_eq!(import(&one, "a", 2_000), 200);
+    assert_eq!(one.put("h0.a.example", "192.0.2.2:80").status, 200);
+    until("the other", || other.metric("backend_redis_followed_revision") == Some(2_001.0));
+    let expected = one.get("/export.ndjson").body;
+    redis.stop();
+    for daemon in [&one, &other] {
+        until("the trouble", || trouble(daemon).is_some());
+    }
+    redis.start_again().unwrap();
+    for daemon in [&one, &other] {
+        until("health", || daemon.get("/healthz").status == 200);
+        assert_eq!(daemon.get("/export.ndjson").body, expected);
+        assert_eq!(daemon.metric("backend_redis_copies_total"), Some(1.0), "it went on where it was");
+    }
+    assert!(other.line("was given it again\" entries=2000 revision=2001").is_some());
+    assert_eq!(redis.command(&["DBSIZE"]), RedisReply::Text("2".to_owned()));
+    assert_eq!(redis.command(&["TTL", ENTRIES]), RedisReply::Text("-1".to_owned()));
+    assert_eq!(one.put("later", "192.0.2.1:80").status, 201);
+    until("the change", || backend(&other, "later").is_some());
+    let third = start(&[]);
+    assert_eq!(third.get("/export.ndjson").body, one.get("/export.ndjson").body);
+}
+
 /// A replica that had not everything yet becomes the master.
 #[test]
 fn an_older_map_is_read_anew() {
@@ -200,17 +232,20 @@ fn an_older_map_is_read_anew() {
 #[test]
 fn a_gap_in_the_record_is_noticed() {
     let Some(redis) = start_redis(&[]) else { return };
-    let (one, other) = (node(&redis), node(&redis));
+    let relay = Relay::before(&redis.socket());
+    let url = format!("redis://{}", relay.address());
+    let (one, other) = (node(&redis), Daemon::start_in(tempfile::tempdir().unwrap(), &["--store", &url]));
     for number in 0..10 {
         assert_eq!(one.put(&format!("h{number}"), "192.0.2.1:80").status, 201);
     }
     until("the other", || backend(&other, "h9").is_some());
-    other.signal("-STOP");
+    // From here on it hears of one change at most.
+    relay.stall(true);
     assert_eq!(one.delete("/entries/h3.json").status, 204);
     assert_eq!(one.put("h4", "192.0.2.2:80").status, 200);
     redis.command(&["XTRIM", CHANGES, "MAXLEN", "0"]);
     assert_eq!(one.put("h5", "192.0.2.2:80").status, 200);
-    other.signal("-CONT");
+    relay.stall(false);
     let reader = other.reader();
     until("the change", || published(&reader, "h5").as_deref() == Some("192.0.2.2:80"));
     assert_eq!(published(&reader, "h4").as_deref(), Some("192.0.2.2:80"));

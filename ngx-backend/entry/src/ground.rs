@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::configuration::{self, Values};
-use crate::identity::{DAEMON_UID, Identity};
+use crate::identity::{DAEMON_UID, Identity, WORKERS_GID};
 use crate::place;
 use crate::settings::{Listen, Settings};
 
@@ -19,10 +19,13 @@ use crate::settings::{Listen, Settings};
 pub(crate) fn prepare(settings: &Settings, identity: Identity) -> Result<()> {
     for (folder, mode) in [(place::NGINX_FOLDER, 0o755), (place::TEMPORARY, 0o711)] {
         make_folder(Path::new(folder), mode).with_context(|| {
-            format!("cannot make {folder}; with --read-only or --user, give --tmpfs /run --tmpfs /tmp")
+            format!(
+                "cannot make {folder}; with --read-only or --user UID, give --tmpfs /run:uid=UID --tmpfs /tmp"
+            )
         })?;
     }
     if identity == Identity::Root {
+        make_run_folders()?;
         give_to_daemon(Path::new(place::STORE))?;
     }
     let sockets = settings.listen.iter().filter_map(|address| match address {
@@ -65,6 +68,22 @@ fn make_folder(path: &Path, mode: u32) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::PermissionDenied => Err(error),
         _ => Ok(()),
     }
+}
+
+/// The daemon's own way to make them needs more capabilities (FOWNER and DAC_OVERRIDE) than it is worth: here they get their mode, then
+/// what is in them, and their owner at the end.
+fn make_run_folders() -> Result<()> {
+    let outer = Path::new(place::API_SOCKET).parent().context("a socket lies in a folder")?;
+    if outer.exists() {
+        return Ok(());
+    }
+    let inner = Path::new(place::PUBLISHED);
+    let make = || -> io::Result<()> {
+        make_folder(outer, 0o750)?;
+        make_folder(inner, 0o750)?;
+        [inner, outer].iter().try_for_each(|folder| chown(folder, Some(DAEMON_UID), Some(WORKERS_GID)))
+    };
+    make().with_context(|| format!("cannot make {} for the daemon", outer.display()))
 }
 
 /// A fresh volume is root's. One that belongs to somebody else is left alone.

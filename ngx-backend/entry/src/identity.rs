@@ -13,7 +13,7 @@ pub(crate) const DAEMON_USER: &str = "backend";
 pub(crate) const DAEMON_UID: u32 = 990;
 /// The group of nginx's workers, to whom the daemon shows what they need.
 pub(crate) const WORKERS: &str = "www-data";
-const WORKERS_GID: u32 = 33;
+pub(crate) const WORKERS_GID: u32 = 33;
 
 /// Who this process is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,8 +10,8 @@ use crate::ground::Ground;
 use crate::lab::Lab;
 use crate::process;
 
-/// Crates whose tests start services.
-const SERVICE_TESTS: &[&str] = &["test-services", "redis-cache", "fib-demo", "backend"];
+/// Crates whose tests start services, or the release image.
+const SERVICE_TESTS: &[&str] = &["test-services", "redis-cache", "fib-demo", "backend", "backend-entry"];
 
 /// Runs the matrix with docker, in the hosts of this machine's own architecture: others would need an emulator registered for the whole
 /// machine, which is not for a check to do. Then the tests that start services, with these in docker, too.
@@ -38,7 +38,7 @@ pub(crate) fn check(ground: &Ground) -> Result<()> {
     for package in SERVICE_TESTS {
         tests.args(["--package", package]);
     }
-    tests.envs(super::services_for_tests(ground)?);
+    tests.envs(super::services_for_tests(ground)?).env("DYNLAB_TEST_DOCKER", "1");
     if let Some(address) = daemon.host() {
         tests.env("DOCKER_HOST", address);
     }

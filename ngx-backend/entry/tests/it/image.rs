@@ -24,8 +24,14 @@ pub(crate) const TOKEN: &str = "a-token-of-a-test-0123456789";
 /// The image as `cargo xtask release` has made it.
 #[derive(Clone, Debug)]
 pub(crate) struct Release {
+    /// Its name in a docker engine that has loaded it.
+    pub(crate) tag: String,
+    /// Its ID there.
+    pub(crate) digest: String,
     /// The sizes of its files, in bytes.
     pub(crate) size: u64,
+    /// For `docker load`.
+    pub(crate) archive: PathBuf,
     pub(crate) rootfs: PathBuf,
 }
 
@@ -38,8 +44,10 @@ pub(crate) fn release() -> Result<Release, Missing> {
     let make = || {
         let line = ask_xtask(&["release"])?;
         let words: Vec<&str> = line.trim().split(' ').collect();
-        let [_tag, _digest, size, _archive, rootfs] = words[..] else { panic!("{line:?}") };
-        Ok(Release { size: size.parse().expect("a number of bytes"), rootfs: rootfs.into() })
+        let [tag, digest, size, archive, rootfs] = words[..] else { panic!("{line:?}") };
+        let size = size.parse().expect("a number of bytes");
+        let (tag, digest) = (tag.to_owned(), digest.to_owned());
+        Ok(Release { tag, digest, size, archive: archive.into(), rootfs: rootfs.into() })
     };
     MADE.get_or_init(make).clone()
 }
@@ -184,6 +192,26 @@ pub(crate) fn run_to_end(variables: &[(&str, &str)]) -> Result<Output, Missing> 
     }
     command.args(["--", "/usr/bin/ngx-backend"]);
     Ok(to_its_end(command))
+}
+
+/// Whether nginx of the image takes what stands in its `http` block, and its words.
+pub(crate) fn nginx_checks(http: &str) -> Result<(bool, String), Missing> {
+    let release = release()?;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for name in ["run", "store"] {
+        fs::create_dir(folder.path().join(name)).expect("a folder of our own");
+    }
+    let paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+    let paths: String = paths.iter().map(|path| format!("{path}_temp_path /run/{path};\n")).collect();
+    let configuration = format!(
+        "user root root;\npid /run/nginx.pid;\nload_module /usr/lib/nginx/modules/ngx_http_set_backend_module.so;\n\
+         events {{}}\nhttp {{\naccess_log off;\n{paths}{http}}}\n"
+    );
+    fs::write(folder.path().join("run/nginx.conf"), configuration).expect("a folder of our own");
+    let mut command = in_image(&release, folder.path());
+    command.args(["--", "/usr/sbin/nginx", "-t", "-e", "stderr", "-c", "/run/nginx.conf"]);
+    let output = to_its_end(command);
+    Ok((output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned()))
 }
 
 fn to_its_end(mut command: Command) -> Output {

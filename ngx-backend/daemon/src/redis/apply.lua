@@ -16,8 +16,20 @@ end
 if revision < tonumber(ARGV[1]) then
   return redis.error_reply(string.format('BEHIND it is at revision %.0f, the daemon at %s', revision, ARGV[1]))
 end
--- Fails before anything is written if another program has that key for something else.
+-- What is written is not taken back if something after it fails. So what can fail does so before: if another program has that key for something else,
 redis.call('HLEN', entries)
+-- or if the user may not do all that is done below (Redis 7).
+if redis.acl_check_cmd then
+  for _, command in ipairs({
+    { 'HSET', entries, '', '' },
+    { 'HDEL', entries, '' },
+    { 'XADD', changes, 'MAXLEN', '~', ARGV[3], '*', '', '' },
+  }) do
+    if not redis.acl_check_cmd(unpack(command)) then
+      return redis.error_reply('NOPERM the user may not ' .. command[1])
+    end
+  end
+end
 local before = {}
 for at = 4, #ARGV, 2 do
   local key, upstreams = ARGV[at], ARGV[at + 1]

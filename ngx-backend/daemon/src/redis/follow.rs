@@ -27,8 +27,8 @@ use crate::tally::Tally;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Between attempts to connect, at most.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// The copy is written to the disk when there is nothing else to do, and after so long in any case.
-const LONGEST_UNWRITTEN: Duration = Duration::from_secs(30);
+/// The copy is written to the disk when there is nothing else to do, and after so long in any case: until then its file only grows.
+const LONGEST_UNWRITTEN: Duration = Duration::from_secs(5);
 /// What is skipped is named in the log up to so many.
 const NAMED: usize = 100;
 /// For the first attempt, before the API is served.

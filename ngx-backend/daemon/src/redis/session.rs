@@ -179,7 +179,9 @@ impl Session {
     }
 
     pub(super) fn trouble(&self, failure: Failure) -> Trouble {
-        Trouble::Broken(self.sentence(failure))
+        let is_answer = matches!(failure, Failure::Refused { .. });
+        let sentence = self.sentence(failure);
+        if is_answer { Trouble::Refused(sentence) } else { Trouble::Broken(sentence) }
     }
 
     /// What an operator is told of it.

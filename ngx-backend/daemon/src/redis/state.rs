@@ -49,6 +49,9 @@ pub(super) enum Trouble {
     /// The connection is of no use any more.
     #[error("{0}")]
     Broken(String),
+    /// Redis does not do what it is asked for.
+    #[error("{0}")]
+    Refused(String),
     /// Redis has neither entries nor a record of changes, and had both.
     #[error(
         "Redis at {0} has lost the map; restore its data, or start a daemon with --store-refill on, which puts its copy there. What was published last stays. To begin with an empty map, stop all daemons and remove their copies (--store-copy)"
@@ -67,6 +70,7 @@ impl Trouble {
         match self {
             Self::Connect(ConnectError::Refused(_)) => "Redis does not let the daemon in",
             Self::Connect(ConnectError::Away(_)) | Self::Broken(_) => "Redis cannot be reached",
+            Self::Refused(_) => "Redis refuses what the daemon needs",
             Self::Lost(_) => "Redis has lost the map",
             Self::Foreign(_) => "Redis has something else than a map there",
             Self::Copy(_) => "the copy does not work",

@@ -81,7 +81,7 @@ impl Keeper for Writing {
                         .map(|was_there| if was_there { Before::AnEntry } else { Before::Nothing });
                     Ok(Made { before: before.collect(), revision: Some(revision) })
                 }
-                Ok(_) => Err(Refused::Failed),
+                Ok(_) => Err(Refused::Unknown(Arc::from("Redis told of another number of changes"))),
                 Err(Failure::Refused { code, .. }) if code == "BEHIND" => Err(Refused::Away(Arc::from(
                     "Redis has another map than this daemon followed, which now reads it anew",
                 ))),

@@ -2,6 +2,7 @@
 
 mod artifact;
 mod expect;
+mod nginx;
 mod platform;
 mod scenario;
 
@@ -14,6 +15,7 @@ use serde::Deserialize;
 
 pub(crate) use self::artifact::{Artifact, CSource, Compiler, Recipe};
 pub(crate) use self::expect::{Expectation, Meeting, Outcome, Prediction};
+pub(crate) use self::nginx::{CModule, Module, ModuleRecipe, Nginx};
 pub(crate) use self::platform::{Arch, Host, Libc, Target};
 pub(crate) use self::scenario::{Ask, Scenario, Then, client_folder, plugin_folder};
 
@@ -30,7 +32,12 @@ pub(crate) struct Lab {
     pub(crate) artifacts: Vec<Artifact>,
     /// Servers that are started in every host, in the order of the file.
     pub(crate) scenarios: Vec<Scenario>,
+    /// Every nginx that modules are loaded into: versions x arches, in that order.
+    pub(crate) nginxes: Vec<Nginx>,
+    /// Modules for nginx, in the order of the file.
+    pub(crate) modules: Vec<Module>,
     foreign: Foreign,
+    nginx: nginx::NginxEntry,
 }
 
 /// A program of the workspace that is shipped for every target.
@@ -60,6 +67,8 @@ struct File {
     program: Vec<Program>,
     artifact: Vec<Artifact>,
     scenario: Vec<Scenario>,
+    nginx: nginx::NginxEntry,
+    module: Vec<Module>,
 }
 
 impl Lab {
@@ -82,6 +91,9 @@ impl Lab {
             programs: file.program,
             artifacts: file.artifact,
             scenarios: file.scenario,
+            nginxes: file.nginx.expand(),
+            modules: file.module,
+            nginx: file.nginx,
             foreign: file.foreign,
         };
         lab.check()?;
@@ -106,12 +118,24 @@ impl Lab {
         self.targets.iter().filter(move |target| artifact.is_built_for(target))
     }
 
-    /// The hosts named in `wanted`, or all of them when it is empty.
+    /// What is expected when nginx is told to load `module`, built for `built_for`, and is `host`.
+    pub(crate) fn module_expectation(&self, module: &Module, built_for: &Nginx, host: &Nginx) -> Expectation {
+        self.nginx.expectation(module, built_for, host)
+    }
+
+    /// The hosts named in `wanted`, or all of them when it is empty: images and nginxes.
     ///
     /// # Errors
     /// An unknown name, with the names there are.
-    pub(crate) fn select_hosts(&self, wanted: &[String]) -> Result<Vec<&Host>> {
-        select("host", wanted, &self.hosts, |host| &host.name)
+    pub(crate) fn select_hosts(&self, wanted: &[String]) -> Result<(Vec<&Host>, Vec<&Nginx>)> {
+        let names =
+            || self.hosts.iter().map(|host| &host.name).chain(self.nginxes.iter().map(|nginx| &nginx.name));
+        known("host", wanted, names)?;
+        let is_wanted = |name: &String| wanted.is_empty() || wanted.contains(name);
+        Ok((
+            self.hosts.iter().filter(|host| is_wanted(&host.name)).collect(),
+            self.nginxes.iter().filter(|nginx| is_wanted(&nginx.name)).collect(),
+        ))
     }
 
     /// The targets named in `wanted`, or all of them when it is empty.
@@ -119,7 +143,12 @@ impl Lab {
     /// # Errors
     /// An unknown triple, with the triples there are.
     pub(crate) fn select_targets(&self, wanted: &[String]) -> Result<Vec<&Target>> {
-        select("target", wanted, &self.targets, |target| &target.triple)
+        known("target", wanted, || self.targets.iter().map(|target| &target.triple))?;
+        Ok(self
+            .targets
+            .iter()
+            .filter(|target| wanted.is_empty() || wanted.contains(&target.triple))
+            .collect())
     }
 
     fn check(&self) -> Result<()> {
@@ -161,21 +190,22 @@ impl Lab {
             }
             scenario.check(self)?;
         }
-        Ok(())
+        nginx::check(self)
     }
 }
 
-fn select<'a, T>(
+/// # Errors
+/// If one of `wanted` is not among `names`.
+fn known<'a, N: Iterator<Item = &'a String>>(
     what: &str,
     wanted: &[String],
-    all: &'a [T],
-    name: impl Fn(&T) -> &String,
-) -> Result<Vec<&'a T>> {
-    if let Some(unknown) = wanted.iter().find(|wanted| !all.iter().any(|one| name(one) == *wanted)) {
-        let known: Vec<&str> = all.iter().map(|one| name(one).as_str()).collect();
-        bail!("unknown {what} {unknown:?}; lab.toml has: {}", known.join(", "));
-    }
-    Ok(all.iter().filter(|one| wanted.is_empty() || wanted.contains(name(one))).collect())
+    names: impl Fn() -> N,
+) -> Result<()> {
+    let Some(unknown) = wanted.iter().find(|wanted| !names().any(|name| name == *wanted)) else {
+        return Ok(());
+    };
+    let names: Vec<&str> = names().map(String::as_str).collect();
+    bail!("unknown {what} {unknown:?}; lab.toml has: {}", names.join(", "));
 }
 
 #[cfg(test)]
@@ -199,7 +229,7 @@ mod tests {
         let lab = lab();
         let error = lab.select_hosts(&["buster-x86_64-gnu".into()]).unwrap_err().to_string();
         assert!(error.contains("unknown host \"buster-x86_64-gnu\""), "{error}");
-        assert!(error.contains("trixie-aarch64-musl"), "{error}");
+        assert!(error.contains("trixie-aarch64-musl") && error.contains("nginx-1.22-x86_64"), "{error}");
         assert!(lab.select_targets(&["riscv64gc-unknown-linux-gnu".into()]).is_err());
     }
 
@@ -215,6 +245,27 @@ mod tests {
         assert_eq!(code("trixie-x86_64-gnu"), Expectation::works());
         assert_eq!(code("trixie-aarch64-gnu"), Expectation::refused("elf.machine"));
         assert_eq!(code("trixie-x86_64-musl"), Expectation::refused("libc.family"));
+    }
+
+    #[test]
+    fn modules_are_refused_by_another_nginx_by_the_common_rule() {
+        let lab = lab();
+        let (hosts, nginxes) = lab.select_hosts(&["nginx-1.26-x86_64".into()]).unwrap();
+        assert_eq!((hosts.len(), nginxes.len(), lab.nginxes.len()), (0, 1, 4));
+        assert!(
+            lab.nginxes.iter().all(|nginx| crate::build::nginx::VERSIONS.contains(&nginx.version.as_str()))
+        );
+        let of = |module: &str, built_for: &str| {
+            let module = lab.modules.iter().find(|one| one.name == module).unwrap();
+            let built_for = lab.nginxes.iter().find(|one| one.name == built_for).unwrap();
+            lab.module_expectation(module, built_for, nginxes[0])
+        };
+        assert_eq!(of("set-backend", "nginx-1.26-x86_64"), Expectation::works());
+        assert_eq!(of("set-backend", "nginx-1.22-x86_64"), Expectation::refused("nginx.version"));
+        assert_eq!(of("set-backend", "nginx-1.26-aarch64"), Expectation::refused("elf.machine"));
+        // What is no module knows no version.
+        assert_eq!(of("ip", "nginx-1.22-x86_64"), Expectation::refused("nginx.no-modules"));
+        assert_eq!(of("absent-symbol", "nginx-1.22-x86_64"), Expectation::refused("nginx.symbol"));
     }
 
     #[test]
@@ -270,6 +321,15 @@ mod tests {
             (&scenario("everything = true\nplugins = [\"ip\"]"), "drop `plugins` and `beside`"),
             (&scenario("on = [{ hosts = \"buster-*\", expect = \"works\" }]"), "which is no host's name"),
             (&scenario("expect = { refused = \"abi.major\", alone = \"works\" }"), "nothing that it refuses"),
+            ("[[module]]\nname = \"ip\"\nartifact = \"ip\"", "named twice"),
+            ("[[module]]\nname = \"a\"", "exactly one of"),
+            ("[[module]]\nname = \"a\"\ncut = { of = \"b\", keep = \"1\" }", "does not stand before it"),
+            ("[[module]]\nname = \"a\"\nartifact = \"b\"", "is no [[artifact]]"),
+            ("[[module]]\nname = \"a\"\nartifact = \"hello-gcc\"", "is no [[artifact]]"),
+            (
+                "[[module]]\nname = \"a\"\nartifact = \"ip\"\non = [{ hosts = \"nginx-0.*\", expect = \"works\" }]",
+                "no nginx's name",
+            ),
         ];
         for (addition, sentence) in cases {
             let error = format!("{:#}", Lab::parse(&format!("{base}\n{addition}\n")).unwrap_err());

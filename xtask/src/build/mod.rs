@@ -4,6 +4,7 @@ mod compile_c;
 mod compile_rust;
 mod manifest;
 pub(crate) mod nginx;
+pub(crate) mod nginx_modules;
 pub(crate) mod release;
 mod room;
 mod sources;

@@ -36,7 +36,7 @@ const WRONG: &str = "load-before-fork";
 /// What their build folder is called.
 const OF_RESOLVERS: &str = "nginx-resolvers";
 /// Where the headers' image and libclang lie inside the toolchain image.
-const HEADERS: &str = "/nginx";
+pub(super) const HEADERS: &str = "/nginx";
 const LIBCLANG: &str = "/opt/libclang";
 
 /// Builds the modules that the flags ask for, and says where they are.
@@ -70,6 +70,14 @@ pub(crate) fn ensure(ground: &Ground, version: &str, arch: Arch) -> Result<PathB
     };
     let module = manifest.find(MODULE).with_context(|| format!("{} has no {MODULE}", folder.display()))?;
     Ok(module.path(&folder))
+}
+
+/// Debian's compiler for `arch`, inside the toolchain image.
+pub(super) fn gcc(arch: Arch) -> &'static str {
+    match arch {
+        Arch::X86_64 => "/usr/bin/gcc",
+        Arch::Aarch64 => "/usr/bin/aarch64-linux-gnu-gcc",
+    }
 }
 
 /// Checks the module with the pinned rustfmt.
@@ -216,10 +224,7 @@ impl<'a> Workbench<'a> {
     /// What nginx-sys and bindgen want to know.
     fn environment(&self, command: &str) -> Vec<(String, String)> {
         let source = format!("{HEADERS}/usr/share/nginx/src");
-        let gcc = match self.arch {
-            Arch::X86_64 => "/usr/bin/gcc",
-            Arch::Aarch64 => "/usr/bin/aarch64-linux-gnu-gcc",
-        };
+        let gcc = gcc(self.arch);
         let target = self.target().replace('-', "_");
         let mut environment = compile_rust::cargo_environment(&self.purpose(command));
         let own = [

@@ -15,6 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("plugin-settings", &["plugin-sdk"]),
     ("plugin-json", &["plugin-sdk"]),
     ("plugin-compat", &["plugin-abi"]),
+    ("nginx-compat", &["plugin-compat"]),
     ("plugin-host", &["plugin-abi", "plugin-compat"]),
     ("plugin-testing", &["plugin-host"]),
     ("test-services", &[]),
@@ -42,7 +43,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("static-server", &["server"]),
     ("plugin-bench", &["plugin-host", "plugin-sdk"]),
     ("bench-driver", &[]),
-    ("xtask", &["bench-driver", "plugin-compat"]),
+    ("xtask", &["bench-driver", "nginx-compat", "plugin-compat"]),
 ];
 
 /// What a plugin may depend on: it is written against the SDK alone.

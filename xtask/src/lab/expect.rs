@@ -46,10 +46,11 @@ pub(crate) enum Outcome {
 }
 
 /// How a host's platform relates to that of an artifact.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Meeting {
     /// The same architecture and C library.
+    #[default]
     Home,
     /// The same architecture, another C library.
     Libc,
@@ -60,12 +61,12 @@ pub(crate) enum Meeting {
 /// An expectation for some hosts only.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Special {
+pub(crate) struct Special<M: Default = Meeting> {
     /// How the host relates to the artifact.
-    #[serde(default = "Special::at_home")]
-    pub(crate) meets: Meeting,
+    #[serde(default)]
+    pub(crate) meets: M,
     /// A host name in which `*` stands for any characters; default: any.
-    #[serde(default = "Special::any")]
+    #[serde(default = "any")]
     pub(crate) hosts: String,
     /// What is expected there.
     pub(crate) expect: Expectation,
@@ -134,19 +135,15 @@ impl Prediction {
     }
 }
 
-impl Special {
+impl<M: Default + PartialEq> Special<M> {
     /// Whether this is about the host called `name`, which relates to the artifact as `meeting` says.
-    pub(crate) fn covers(&self, meeting: Meeting, name: &str) -> bool {
+    pub(crate) fn covers(&self, meeting: M, name: &str) -> bool {
         self.meets == meeting && matches(&self.hosts, name)
     }
+}
 
-    fn at_home() -> Meeting {
-        Meeting::Home
-    }
-
-    fn any() -> String {
-        "*".to_owned()
-    }
+fn any() -> String {
+    "*".to_owned()
 }
 
 impl TryFrom<Entry> for Expectation {

@@ -1,11 +1,12 @@
 //! `cargo xtask matrix`: every artifact in every host image, predicted from the bytes, observed with the real loader, compared with
-//! what `lab.toml` expects; and every scenario, a server that is driven there.
+//! what `lab.toml` expects; every scenario, a server that is driven there; and every nginx module in every nginx.
 
 mod cell;
 mod drive;
 mod fates;
 mod markdown;
 mod memory;
+mod modules;
 mod observe;
 mod predict;
 mod report;
@@ -22,6 +23,7 @@ use anyhow::{Context, Result};
 
 use self::cell::{Cell, Observed};
 use self::memory::Memory;
+use self::modules::{Modules, Outcomes};
 use self::observe::Probed;
 pub(crate) use self::observe::{Place, Subject, observe};
 use self::predict::Predictions;
@@ -73,11 +75,12 @@ impl<'a> From<&'a MatrixFlags> for Request<'a> {
 /// here; anything else could not be done at all.
 pub(crate) fn run(request: &Request<'_>, ground: &Ground) -> Result<()> {
     let lab = Lab::read(&ground.repository)?;
-    let hosts = lab.select_hosts(request.hosts)?;
+    let (hosts, nginxes) = lab.select_hosts(request.hosts)?;
     let targets = lab.select_targets(request.targets)?;
     let mut timings = Timings::start();
 
-    let engine = ground.engine(hosts.iter().map(|host| host.arch))?;
+    let arches = hosts.iter().map(|host| host.arch).chain(nginxes.iter().map(|nginx| nginx.arch));
+    let engine = ground.engine(arches)?;
     let toolchain = ground.image(build::TOOLCHAIN)?;
     timings.lap("toolchain image");
     let host_images = hosts.iter().map(|host| ground.image(&host.name)).collect::<Result<Vec<_>>>()?;
@@ -93,6 +96,8 @@ pub(crate) fn run(request: &Request<'_>, ground: &Ground) -> Result<()> {
         .collect();
     let dists = build::ensure(&lab, &built_targets, &workshop)?;
     timings.lap("artifacts");
+    let modules = Modules::prepare(&lab, ground, engine.as_ref(), &nginxes, &targets, &dists)?;
+    timings.lap("modules of nginx");
 
     let subjects = subjects(&lab, &targets, &dists)?;
     let run =
@@ -101,9 +106,12 @@ pub(crate) fn run(request: &Request<'_>, ground: &Ground) -> Result<()> {
     timings.lap("predictions");
     let observations = run.observe(&predictions, &mut timings)?;
     timings.lap("observations");
+    let of_modules = modules.observe(&ground.progress.bar(modules.count() as u64, "load every module"))?;
+    timings.lap("observations of nginx");
 
-    let report = run.report(&toolchain, &predictions, &observations)?;
-    finish(request, ground, &run, &report, &timings)
+    let is_whole = run.is_whole() && nginxes.len() == lab.nginxes.len();
+    let report = run.report(&toolchain, &predictions, &observations, of_modules)?;
+    finish(request, ground, is_whole, &report, &timings)
 }
 
 /// A plugin of one target.
@@ -279,6 +287,7 @@ impl Run<'_> {
         toolchain: &Image,
         predictions: &Predictions,
         observations: &[HostOutcome],
+        of_modules: Outcomes,
     ) -> Result<Report> {
         let (mut cells, mut scenario_cells) = (Vec::new(), Vec::new());
         for (host, outcome) in self.hosts.iter().zip(observations) {
@@ -306,14 +315,24 @@ impl Run<'_> {
             })
             .collect::<Result<Vec<_>>>()?;
         Ok(Report {
-            pinned: toolchain.pinned && self.host_images.iter().all(|image| image.pinned),
+            pinned: toolchain.pinned
+                && of_modules.pinned
+                && self.host_images.iter().all(|image| image.pinned),
             toolchain_digest: toolchain.digest.clone(),
             hosts,
             artifacts: self.subjects.iter().map(|plugin| plugin.row.clone()).collect(),
             cells,
             scenarios: self.lab.scenarios.iter().map(ScenarioRow::from).collect(),
             scenario_cells,
+            nginxes: of_modules.nginxes,
+            modules: of_modules.modules,
+            module_cells: of_modules.cells,
         })
+    }
+
+    /// Whether every artifact is loaded in every host.
+    fn is_whole(&self) -> bool {
+        self.hosts.len() == self.lab.hosts.len() && self.targets.len() == self.lab.targets.len()
     }
 }
 
@@ -359,7 +378,7 @@ fn subjects<'a>(lab: &'a Lab, targets: &[&'a Target], dists: &[Dist]) -> Result<
 fn finish(
     request: &Request<'_>,
     ground: &Ground,
-    run: &Run<'_>,
+    whole: bool,
     report: &Report,
     timings: &Timings,
 ) -> Result<()> {
@@ -372,9 +391,6 @@ fn finish(
         eprint!("{timings}");
     }
     report.check_that_all_ran()?;
-    let whole = run.hosts.len() == run.lab.hosts.len()
-        && run.subjects.len()
-            == run.lab.targets.iter().map(|target| artifacts_of(run.lab, target)).sum::<usize>();
     if request.check {
         report.check(&ground.repository, whole)?;
     } else if whole {
@@ -386,8 +402,4 @@ fn finish(
         println!("A part of the matrix; the committed report stays as it is.");
     }
     report.check_that_all_agree()
-}
-
-fn artifacts_of(lab: &Lab, target: &Target) -> usize {
-    lab.artifacts.iter().filter(|artifact| artifact.is_built_for(target)).count()
 }

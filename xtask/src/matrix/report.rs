@@ -38,6 +38,32 @@ pub(crate) struct Report {
     /// Every host with every scenario.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) scenario_cells: Vec<ScenarioCell>,
+    /// Debian's nginx, in the order of `lab.toml`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) nginxes: Vec<NginxRow>,
+    /// Modules by the nginx that they were built for, in the order of `lab.toml`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) modules: Vec<ArtifactRow>,
+    /// Every nginx with every module.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) module_cells: Vec<Cell>,
+}
+
+/// An nginx that loads modules, as its bytes say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NginxRow {
+    /// The name of the image.
+    pub(crate) name: String,
+    /// Its architecture.
+    pub(crate) arch: Arch,
+    /// Its whole version.
+    pub(crate) version: String,
+    /// With which flags it was configured, as it compares them with those of modules.
+    pub(crate) signature: String,
+    /// Its C library, with the version.
+    pub(crate) libc: String,
+    /// `sha256:<hex>` of the image's configuration.
+    pub(crate) image_digest: String,
 }
 
 /// A host image.
@@ -62,7 +88,7 @@ pub(crate) struct ArtifactRow {
     pub(crate) name: String,
     /// The kind of plugin.
     pub(crate) kind: String,
-    /// The target that it was built for.
+    /// The target that it was built for; of a module the nginx.
     pub(crate) target: String,
     /// Of its content, in hexadecimal.
     pub(crate) sha256: String,
@@ -89,7 +115,7 @@ pub(crate) struct ScenarioRow {
     pub(crate) everything: bool,
 }
 
-/// A cell of either kind that does not agree.
+/// A cell of any kind that does not agree.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OddCell<'a> {
     /// The artifact or scenario.
@@ -100,6 +126,17 @@ pub(crate) struct OddCell<'a> {
     pub(crate) observed: &'a str,
     /// What does not fit.
     pub(crate) disagreements: &'a [String],
+}
+
+impl<'a> From<&'a Cell> for OddCell<'a> {
+    fn from(cell: &'a Cell) -> OddCell<'a> {
+        OddCell {
+            subject: &cell.artifact,
+            host: &cell.host,
+            observed: &cell.observed,
+            disagreements: &cell.disagreements,
+        }
+    }
 }
 
 impl HostRow {
@@ -134,26 +171,23 @@ impl From<&Scenario> for ScenarioRow {
 }
 
 impl Report {
-    /// How many cells it has, of both kinds.
+    /// How many cells it has, of all kinds.
     pub(crate) fn cell_count(&self) -> usize {
-        self.cells.len() + self.scenario_cells.len()
+        self.cells.len() + self.scenario_cells.len() + self.module_cells.len()
     }
 
-    /// The cells of both kinds that do not agree.
+    /// The cells of all kinds that do not agree.
     pub(crate) fn odd_cells(&self) -> Vec<OddCell<'_>> {
-        let artifacts = self.cells.iter().filter(|cell| !cell.agree).map(|cell| OddCell {
-            subject: &cell.artifact,
-            host: &cell.host,
-            observed: &cell.observed,
-            disagreements: &cell.disagreements,
-        });
+        let odd = |cell: &&Cell| !cell.agree;
+        let artifacts = self.cells.iter().filter(odd).map(OddCell::from);
+        let modules = self.module_cells.iter().filter(odd).map(OddCell::from);
         let scenarios = self.scenario_cells.iter().filter(|cell| !cell.agree).map(|cell| OddCell {
             subject: &cell.scenario,
             host: &cell.host,
             observed: &cell.observed,
             disagreements: &cell.disagreements,
         });
-        artifacts.chain(scenarios).collect()
+        artifacts.chain(scenarios).chain(modules).collect()
     }
 
     /// # Errors
@@ -191,6 +225,11 @@ impl Report {
     /// The cell of `artifact` (see [`ArtifactRow::id`]) in `host`.
     pub(crate) fn cell(&self, host: &str, artifact: &str) -> Option<&Cell> {
         self.cells.iter().find(|cell| cell.host == host && cell.artifact == artifact)
+    }
+
+    /// The cell of `module` (see [`ArtifactRow::id`]) in `nginx`.
+    pub(crate) fn module_cell(&self, nginx: &str, module: &str) -> Option<&Cell> {
+        self.module_cells.iter().find(|cell| cell.host == nginx && cell.artifact == module)
     }
 
     /// As it is committed.
@@ -250,6 +289,21 @@ impl Report {
                 return Err(stale(&file, format!("{} in {} is another there", cell.artifact, cell.host)));
             }
         }
+        for nginx in &self.nginxes {
+            if !committed.nginxes.contains(nginx) {
+                return Err(stale(&file, format!("{} is another or absent there", nginx.name)));
+            }
+        }
+        for module in &self.modules {
+            if !committed.modules.contains(module) {
+                return Err(stale(&file, format!("module {} is another or absent there", module.id())));
+            }
+        }
+        for cell in &self.module_cells {
+            if committed.module_cell(&cell.host, &cell.artifact) != Some(cell) {
+                return Err(stale(&file, format!("{} in {} is another there", cell.artifact, cell.host)));
+            }
+        }
         Ok(())
     }
 
@@ -289,7 +343,8 @@ fn stale(file: &Path, difference: String) -> anyhow::Error {
 
 #[cfg(test)]
 impl Report {
-    /// A host, a plugin for it and one for another, and two servers, the second of which crashed.
+    /// A host, a plugin for it and one for another, and two servers, the second of which crashed; an nginx and three modules, the second of
+    /// which crashed it.
     pub(super) fn sample() -> Report {
         let text = r#"{
             "pinned": true,
@@ -318,6 +373,24 @@ impl Report {
                 {"host": "trixie-x86_64-gnu", "scenario": "static-server-ip", "predicted": "works", "observed": "crashed",
                  "expected": "works", "agree": false, "stage": "request", "message": "it ended with signal: 11",
                  "disagreements": ["the server: crashed at stage request (it ended with signal: 11), expected works"]}
+            ],
+            "nginxes": [
+                {"name": "nginx-1.26-x86_64", "arch": "x86_64", "version": "1.26.3", "signature": "8,4,8,00", "libc": "glibc 2.41", "image_digest": "sha256:4"}
+            ],
+            "modules": [
+                {"name": "set-backend", "kind": "nginx-module", "target": "nginx-1.26-x86_64", "sha256": "5", "glibc_floor": null},
+                {"name": "minimal", "kind": "nginx-module", "target": "nginx-1.26-x86_64", "sha256": "6", "glibc_floor": null},
+                {"name": "minimal", "kind": "nginx-module", "target": "nginx-1.22-x86_64", "sha256": "7", "glibc_floor": null}
+            ],
+            "module_cells": [
+                {"host": "nginx-1.26-x86_64", "artifact": "nginx-1.26-x86_64/set-backend", "predicted": "works", "observed": "works",
+                 "expected": "works", "loader": "works", "agree": true, "reasons": []},
+                {"host": "nginx-1.26-x86_64", "artifact": "nginx-1.26-x86_64/minimal", "predicted": "works", "observed": "crashed",
+                 "expected": "works", "loader": "crashed", "agree": false, "reasons": [],
+                 "disagreements": ["nginx: crashed (nothing), expected works"]},
+                {"host": "nginx-1.26-x86_64", "artifact": "nginx-1.22-x86_64/minimal", "predicted": "refused", "observed": "refused",
+                 "expected": "refused", "loader": "refused", "agree": true, "message": "module \"MODULE\" version 1022001 instead of 1026003",
+                 "reasons": [{"code": "nginx.version", "text": "minimal is built for nginx 1.22.1"}]}
             ]
         }"#;
         serde_json::from_str(text).unwrap()
@@ -359,6 +432,7 @@ mod tests {
     fn a_server_that_fails_in_one_host_makes_the_run_red() {
         let mut report = Report::sample();
         report.scenario_cells.retain(|cell| cell.agree);
+        report.module_cells.retain(|cell| cell.agree);
         report.check_that_all_ran().unwrap();
         report.check_that_all_agree().unwrap();
 
@@ -366,7 +440,7 @@ mod tests {
         failed.check_that_all_ran().unwrap();
         let error = failed.check_that_all_agree().unwrap_err();
         assert_eq!(Stop::exit_code_of(&error), 1);
-        assert!(error.to_string().starts_with("1 of 4 cells disagree"), "{error}");
+        assert!(error.to_string().starts_with("2 of 7 cells disagree"), "{error}");
 
         let mut not_run = Report::sample();
         not_run.scenario_cells[1].observed = NOT_RUN.to_owned();

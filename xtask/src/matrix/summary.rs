@@ -15,6 +15,10 @@ pub(crate) fn render(report: &Report) -> String {
         let cells = report.cells.iter().filter(|cell| cell.host == host.name);
         row(&mut text, &host.name, &host.libc_name(), cells.map(|cell| (cell.observed.as_str(), cell.agree)));
     }
+    for nginx in &report.nginxes {
+        let cells = report.module_cells.iter().filter(|cell| cell.host == nginx.name);
+        row(&mut text, &nginx.name, &nginx.libc, cells.map(|cell| (cell.observed.as_str(), cell.agree)));
+    }
     scenarios(&mut text, report);
     let odd = report.odd_cells();
     for cell in odd.iter().take(SHOWN) {
@@ -28,9 +32,13 @@ pub(crate) fn render(report: &Report) -> String {
         0 => format!("{} artifacts", report.artifacts.len()),
         count => format!("({} artifacts + {count} servers)", report.artifacts.len()),
     };
+    let modules = match report.nginxes.len() {
+        0 => String::new(),
+        count => format!(", {count} nginx x {} modules", report.modules.len()),
+    };
     let _ = writeln!(
         text,
-        "\n{} hosts x {rows}; predicted = observed = expected\nin {} of {} cells.",
+        "\n{} hosts x {rows}{modules};\npredicted = observed = expected in {} of {} cells.",
         report.hosts.len(),
         report.cell_count() - odd.len(),
         report.cell_count()
@@ -94,6 +102,7 @@ mod tests {
         insta::assert_snapshot!(render(&Report::sample()), @"
         HOST                  C LIBRARY  WORKS REFUSED DECLINED FAILED CRASHED HUNG ODD
         trixie-x86_64-gnu     glibc 2.41     1       1        0      0       0    0   0
+        nginx-1.26-x86_64     glibc 2.41     1       1        0      0       1    0   1
 
         SERVER                PLUGINS    WORKS REFUSED DECLINED FAILED CRASHED HUNG ODD
         dyn-server-ip         ip             1       0        0      0       0    0   0
@@ -103,8 +112,11 @@ mod tests {
           in trixie-x86_64-gnu: the server: crashed at stage request (it ended with
           signal: 11), expected works
 
-        1 hosts x (2 artifacts + 2 servers); predicted = observed = expected
-        in 3 of 4 cells.
+        nginx-1.26-x86_64/minimal
+          in nginx-1.26-x86_64: nginx: crashed (nothing), expected works
+
+        1 hosts x (2 artifacts + 2 servers), 1 nginx x 3 modules;
+        predicted = observed = expected in 5 of 7 cells.
         ");
     }
 
@@ -118,6 +130,6 @@ mod tests {
         odd.disagreements = vec!["predicted one thing, expected another".to_owned(); 3];
         let text = render(&report);
         assert!(text.lines().all(|line| line.chars().count() <= crate::columns::COLUMNS), "{text}");
-        assert!(text.ends_with(&format!("in {} of {cells} cells.\n", cells - 1)), "{text}");
+        assert!(text.ends_with(&format!(" in {} of {cells} cells.\n", cells - 1)), "{text}");
     }
 }

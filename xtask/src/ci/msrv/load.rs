@@ -21,7 +21,7 @@ const HOST: &str = "bookworm-x86_64-gnu";
 /// Loads the plugin in [`HOST`] with the probe that the matrix uses.
 pub(super) fn load(plugin: &Path, ground: &Ground, engine: &dyn Engine, folder: &Path) -> Result<()> {
     let lab = Lab::read(&ground.repository)?;
-    let host = *lab.select_hosts(&[HOST.to_owned()])?.first().context("a name selects one host")?;
+    let host = *lab.select_hosts(&[HOST.to_owned()])?.0.first().context("a name selects one host")?;
     let target = lab
         .targets
         .iter()

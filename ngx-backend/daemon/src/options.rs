@@ -25,7 +25,7 @@ pub(crate) struct Options {
         default_value = "/var/lib/backend/map.redb",
         hide_env_values = true
     )]
-    pub(crate) store: Place,
+    pub(crate) store: StorePlace,
 
     /// What the names of a Redis store's keys begin with, so that several maps can share a Redis.
     #[arg(long, env = "BACKEND_STORE_PREFIX", value_name = "TEXT", default_value = "backend:")]
@@ -127,7 +127,7 @@ pub(crate) enum Listen {
 
 /// Where the map is kept.
 #[derive(Clone, Debug)]
-pub(crate) enum Place {
+pub(crate) enum StorePlace {
     File(PathBuf),
     /// May hold a password.
     Redis(Secret),
@@ -161,7 +161,7 @@ impl Options {
     /// # Errors
     /// If something of it cannot be read or does not fit. Neither password nor URL is shown.
     pub(crate) fn redis(&self) -> anyhow::Result<Option<redis::Settings>> {
-        let Place::Redis(url) = &self.store else { return Ok(None) };
+        let StorePlace::Redis(url) = &self.store else { return Ok(None) };
         let password = secret(self.store_password.as_ref(), self.store_password_file.as_deref(), "password")?;
         let password = password.filter(|password| !password.0.is_empty());
         let ca_file = self.store_ca_file.as_deref();
@@ -171,8 +171,8 @@ impl Options {
     /// The file that entries are in, be it the store or a copy.
     pub(crate) fn store_file(&self) -> &Path {
         match &self.store {
-            Place::File(file) => file,
-            Place::Redis(_) => &self.store_copy,
+            StorePlace::File(file) => file,
+            StorePlace::Redis(_) => &self.store_copy,
         }
     }
 }
@@ -190,7 +190,7 @@ fn secret(text: Option<&Secret>, file: Option<&Path>, what: &str) -> anyhow::Res
     }
 }
 
-impl From<OsString> for Place {
+impl From<OsString> for StorePlace {
     fn from(text: OsString) -> Self {
         match text.to_str() {
             Some(url) if SCHEMES.iter().any(|scheme| url.starts_with(scheme)) => Self::Redis(url.into()),

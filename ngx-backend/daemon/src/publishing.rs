@@ -3,9 +3,9 @@
 //! A change goes into the delta; everything that came while the last publication was under way goes into the next one together. When the
 //! delta grows, another thread writes a new base from the store as it is then, and changes go on being published meanwhile.
 
+mod place;
+
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel};
@@ -13,12 +13,12 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use backend_map::{Access, BaseWriter, NewBase, Pattern, PublishError, Publisher, Tables, Upstreams};
+use backend_map::{NewBase, Pattern, PublishError, Publisher, Upstreams};
 
-use rustix::fs::FlockOperation;
-
-use crate::store::{Change, Store, StoreError, View};
+use crate::store::{Change, Store, StoreError};
 use crate::tally::{Tally, add};
+use place::fill;
+pub(crate) use place::{Place, lock};
 
 /// What the thread is told.
 pub(crate) enum Message {
@@ -119,41 +119,6 @@ impl Publishing {
         let _ = self.inbox.send(Message::End);
         // A panic of the thread was reported by the panic hook.
         let _ = self.thread.join();
-    }
-}
-
-/// Keeps other daemons from publishing to the same folder, as long as it lives.
-///
-/// # Errors
-/// If another one does.
-pub(crate) fn lock(folder: &Path) -> anyhow::Result<File> {
-    let file = File::open(folder).with_context(|| format!("cannot open {}", folder.display()))?;
-    rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
-        .with_context(|| format!("another daemon publishes to {}", folder.display()))?;
-    Ok(file)
-}
-
-/// Where it is published, and for whom.
-pub(crate) struct Place {
-    pub(crate) folder: PathBuf,
-    pub(crate) access: Access,
-}
-
-impl Place {
-    /// Whether there is a table in it that can be read.
-    pub(crate) fn has_table(&self) -> bool {
-        Tables::load(&self.folder, None).is_ok()
-    }
-
-    /// Publishes all that the store has, as a base; gives the count of entries, too.
-    fn publish_all(&self, store: &Store, tally: &Tally) -> Result<(Publisher, u64), BaseError> {
-        let mut publisher = Publisher::open(&self.folder, self.access)?;
-        let base = fill(publisher.new_base()?, &store.view()?)?;
-        let entries = base.entries();
-        let published = publisher.publish(Some(base), [])?;
-        tally.generation.store(published.generation, Ordering::Relaxed);
-        tally.delta.store(0, Ordering::Relaxed);
-        Ok((publisher, entries))
     }
 }
 
@@ -352,17 +317,6 @@ impl Worker {
     }
 }
 
-/// Writes all entries into a base.
-fn fill(mut base: BaseWriter, view: &View) -> Result<NewBase, BaseError> {
-    let mut outcome = Ok(());
-    view.walk(None, |entry| {
-        outcome = base.add(&entry.pattern, &entry.upstreams);
-        outcome.is_ok()
-    })?;
-    outcome?;
-    Ok(base.finish()?)
-}
-
 /// An error with its sources.
 fn sentence(error: &dyn std::error::Error) -> String {
     let mut sentence = error.to_string();
@@ -378,7 +332,9 @@ fn sentence(error: &dyn std::error::Error) -> String {
 mod tests {
     use super::*;
 
-    use backend_map::{Host, Reader, Upstream};
+    use std::path::Path;
+
+    use backend_map::{Access, Host, Reader, Upstream};
 
     fn worker(folder: &Path, inbox: Sender<Message>) -> Worker {
         let store = Arc::new(Store::open(&folder.join("map.redb")).unwrap());

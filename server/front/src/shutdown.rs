@@ -100,11 +100,33 @@ pub fn listen_for_signals() -> std::io::Result<(Stopper, Stop)> {
                     _ = interrupt.recv() => "SIGINT",
                 }
             };
-            tracing::info!(signal = next().await, "stopping");
+            // Not within the macros, which evaluate nothing at a level that is not logged.
+            let signal = next().await;
+            tracing::info!(signal, "stopping");
             from_signals.tell(Reason::Signal);
-            tracing::warn!(signal = next().await, "stopping at once");
+            let signal = next().await;
+            tracing::warn!(signal, "stopping at once");
             std::process::exit(1);
         });
     })?;
     Ok((stopper, stop))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    /// Nothing is logged here, as with `--log-level error`; the process lives on all the same.
+    #[test]
+    fn without_a_log_it_is_signals_that_end_it() {
+        let (stopper, mut stop) = listen_for_signals().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let early =
+            runtime.block_on(async { tokio::time::timeout(Duration::from_millis(200), stop.told()).await });
+        assert!(early.is_err(), "{:?}", stop.reason());
+        stopper.stop("the test is over");
+        runtime.block_on(stop.told());
+        assert_eq!(stop.reason(), Some(Reason::Program));
+    }
 }

@@ -2,9 +2,10 @@
 
 use crate::order::Ask;
 
-/// The bytes of a request.
-pub(crate) fn request(ask: &Ask) -> Vec<u8> {
-    format!("GET {} HTTP/1.1\r\nHost: {}\r\n\r\n", ask.path, ask.address).into_bytes()
+/// The bytes of a request; for the host of that number, where there are several.
+pub(crate) fn request(ask: &Ask, number: u32) -> Vec<u8> {
+    let host = ask.hosts.as_ref().map_or_else(|| ask.address.to_string(), |hosts| hosts.name(number));
+    format!("GET {} HTTP/1.1\r\nHost: {host}\r\n\r\n", ask.path).into_bytes()
 }
 
 /// A head that has come whole.
@@ -55,6 +56,22 @@ pub(crate) fn head(bytes: &[u8]) -> Result<Option<Head<'_>>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::order::{Hosts, Protocol};
+
+    #[test]
+    fn a_request_names_its_host() {
+        let mut ask = Ask {
+            address: ([127, 0, 0, 1], 80).into(),
+            path: "/a".into(),
+            content_type: String::new(),
+            body: String::new(),
+            protocol: Protocol::Http,
+            hosts: None,
+        };
+        assert_eq!(request(&ask, 7), b"GET /a HTTP/1.1\r\nHost: 127.0.0.1:80\r\n\r\n");
+        ask.hosts = Some(Hosts { before: "a".into(), after: "b".into(), count: 10 });
+        assert_eq!(request(&ask, 7), b"GET /a HTTP/1.1\r\nHost: a00000007b\r\n\r\n");
+    }
 
     #[test]
     fn an_answer_is_read_when_its_head_is_whole() {

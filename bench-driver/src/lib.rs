@@ -11,13 +11,18 @@ mod http;
 mod order;
 mod outcome;
 mod rate;
+mod redis;
 mod sample;
 mod server;
 mod usage;
 mod wrk;
 
 pub use cores::keep_to;
-pub use order::{Ask, ConstantRate, Copy, Load, Order, Program, Saturate, TextFile};
+pub use order::{
+    Ask, Beside, ConstantRate, Copy, Hosts, Load, Once, Order, Program, Protocol, RedisBenchmark, Saturate,
+    TextFile,
+};
 pub use outcome::Outcome;
+pub use redis::command as redis_benchmark_command;
 pub use sample::{Unmeasured, take};
 pub use wrk::{COLUMNS as WRK_COLUMNS, command as wrk_command};

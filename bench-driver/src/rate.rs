@@ -4,6 +4,7 @@
 //! for answers before it sends the next request asks less of a server that is slow, and so does not see how long others would have waited
 //! (coordinated omission).
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
@@ -15,7 +16,7 @@ use rustix::event::{Timespec, epoll};
 
 use crate::cores;
 use crate::http;
-use crate::order::{Ask, ConstantRate};
+use crate::order::{Ask, ConstantRate, Numbers};
 
 /// For answers that are due at the end; what has not come then never comes.
 const LAST_ANSWERS: Duration = Duration::from_secs(10);
@@ -90,8 +91,8 @@ pub(crate) fn percentiles(mut values: Vec<Duration>, percents: &[f64]) -> Vec<(f
 }
 
 /// One thread's connections and the requests that they have to send.
-struct Generator {
-    request: Vec<u8>,
+struct Generator<'a> {
+    requests: Requests<'a>,
     window: Window,
     /// Between two requests of this thread.
     interval: Duration,
@@ -111,8 +112,35 @@ struct Connection {
     intended: Instant,
 }
 
-impl Generator {
-    fn connect(load: &ConstantRate, ask: &Ask, window: Window, thread: usize) -> io::Result<Generator> {
+/// What is sent, one after the other.
+enum Requests<'a> {
+    Same(Vec<u8>),
+    OfManyHosts(&'a Ask, Numbers),
+}
+
+impl<'a> Requests<'a> {
+    fn new(ask: &'a Ask, thread: usize) -> Requests<'a> {
+        match &ask.hosts {
+            None => Requests::Same(http::request(ask, 0)),
+            Some(hosts) => Requests::OfManyHosts(ask, Numbers::new(hosts.count, thread)),
+        }
+    }
+
+    fn next(&mut self) -> Cow<'_, [u8]> {
+        match self {
+            Requests::Same(bytes) => Cow::Borrowed(bytes),
+            Requests::OfManyHosts(ask, numbers) => Cow::Owned(http::request(ask, numbers.next())),
+        }
+    }
+}
+
+impl<'a> Generator<'a> {
+    fn connect(
+        load: &ConstantRate,
+        ask: &'a Ask,
+        window: Window,
+        thread: usize,
+    ) -> io::Result<Generator<'a>> {
         // Timers of this thread may then be as exact as the kernel's clock.
         rustix::thread::set_current_timer_slack(NonZeroU64::new(1))?;
         let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
@@ -129,7 +157,7 @@ impl Generator {
         let between_all = 1.0 / load.per_second;
         let first = window.first_request + Duration::from_secs_f64(between_all * thread as f64);
         Ok(Generator {
-            request: http::request(ask),
+            requests: Requests::new(ask, thread),
             window,
             interval: Duration::from_secs_f64(between_all * load.threads as f64),
             first,
@@ -196,7 +224,7 @@ impl Generator {
             let connection = &mut self.connections[number];
             connection.intended = due;
             // So few bytes always have room in a socket that waits for nothing.
-            connection.stream.write_all(&self.request)?;
+            connection.stream.write_all(&self.requests.next())?;
             self.sent += 1;
             if idle_since <= due && due >= self.window.begin {
                 self.answered.lateness.push(now - due);

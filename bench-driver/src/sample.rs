@@ -4,10 +4,12 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::answer::{self, Answer};
 use crate::cores;
-use crate::order::{Ask, ConstantRate, Load, Order, Saturate};
+use crate::order::{Ask, ConstantRate, Load, Once, Order, RedisBenchmark, Saturate};
 use crate::outcome::Outcome;
 use crate::rate::{self, Window, percentiles};
+use crate::redis;
 use crate::server::Server;
 use crate::usage::{self, Usage};
 use crate::wrk;
@@ -22,9 +24,9 @@ pub enum Unmeasured {
     /// The server.
     #[error("{0}")]
     Server(String),
-    /// wrk.
+    /// What loads it: wrk, or redis-benchmark.
     #[error("{0}")]
-    Wrk(String),
+    Generator(String),
     /// The system.
     #[error("{what}: {source}")]
     System {
@@ -42,15 +44,27 @@ pub enum Unmeasured {
 pub fn take(order: &Order) -> Result<Outcome, Unmeasured> {
     let patience = Duration::try_from_secs_f64(order.server.patience_seconds)
         .map_err(|_| Unmeasured::Server("patience_seconds is no number of seconds".to_owned()))?;
+    let mut beside = Vec::new();
+    for needed in &order.beside {
+        let mut started =
+            Server::start(&needed.program).map_err(system("cannot start what the server needs"))?;
+        started.wait_until_there(needed.listens, patience).map_err(Unmeasured::Server)?;
+        beside.push(started);
+    }
     let mut server = Server::start(&order.server).map_err(system("cannot start the server"))?;
     let start = server.wait_until_right(&order.ask, patience).map_err(Unmeasured::Server)?;
     let mut outcome = match &order.load {
         Load::Saturate(load) => saturate(load, &order.ask, &server)?,
         Load::ConstantRate(load) => constant_rate(load, &order.ask, &server)?,
+        Load::Once(load) => once(load, &server)?,
+        Load::RedisBenchmark(load) => redis_benchmark(load, &order.ask, &server)?,
     };
     outcome.start_seconds = start.as_secs_f64();
     server.is_still_right(&order.ask, patience).map_err(Unmeasured::Server)?;
     server.end().map_err(Unmeasured::Server)?;
+    for needed in beside.into_iter().rev() {
+        needed.end().map_err(Unmeasured::Server)?;
+    }
     Ok(outcome)
 }
 
@@ -72,15 +86,73 @@ fn saturate(load: &Saturate, ask: &Ask, server: &Server) -> Result<Outcome, Unme
 }
 
 fn run_wrk(load: &Saturate, ask: &Ask, seconds: u32) -> Result<wrk::Report, Unmeasured> {
-    let argv = wrk::command(load, ask, seconds);
+    let said = run_generator(&wrk::command(load, ask, seconds), &load.cores, |_| {})?;
+    wrk::Report::parse(&said).map_err(Unmeasured::Generator)
+}
+
+/// What a program prints that loads the server.
+fn run_generator(
+    argv: &[String],
+    cores: &[usize],
+    prepare: impl FnOnce(&mut Command),
+) -> Result<String, Unmeasured> {
     let mut command = Command::new(&argv[0]);
     command.args(&argv[1..]).stdin(Stdio::null());
-    let output = cores::on(&load.cores, || command.output()).map_err(system("cannot start wrk"))?;
+    prepare(&mut command);
+    let output =
+        cores::on(cores, || command.output()).map_err(system("cannot start what loads the server"))?;
     if !output.status.success() {
         let words = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-        return Err(Unmeasured::Wrk(format!("`{}` ended with {}:\n{words}", argv.join(" "), output.status)));
+        let complaint = format!("`{}` ended with {}:\n{words}", argv.join(" "), output.status);
+        return Err(Unmeasured::Generator(complaint));
     }
-    wrk::Report::parse(&String::from_utf8_lossy(&output.stdout)).map_err(Unmeasured::Wrk)
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn redis_benchmark(load: &RedisBenchmark, ask: &Ask, server: &Server) -> Result<Outcome, Unmeasured> {
+    let run = |test: &str, requests: u32| -> Result<redis::Report, Unmeasured> {
+        let argv = redis::command(load, ask, test, requests);
+        let said = run_generator(&argv, &load.cores, |command| {
+            command.env_clear().envs(&load.env);
+        })?;
+        redis::Report::parse(&said, &test.to_uppercase()).map_err(Unmeasured::Generator)
+    };
+    run("set", 1)?;
+    if load.warm_up_requests > 0 {
+        run("get", load.warm_up_requests)?;
+    }
+    let before = used(server)?;
+    let report = run("get", load.requests)?;
+    let after = used(server)?;
+    Ok(Outcome {
+        seconds: f64::from(load.requests) / report.per_second,
+        requests: load.requests.into(),
+        percentiles: vec![
+            (50.0, report.p50_seconds),
+            (99.0, report.p99_seconds),
+            (100.0, report.slowest_seconds),
+        ],
+        ..cost(before, after)
+    })
+}
+
+fn once(load: &Once, server: &Server) -> Result<Outcome, Unmeasured> {
+    let patience = Duration::try_from_secs_f64(load.patience_seconds)
+        .map_err(|_| Unmeasured::Server("patience_seconds is no number of seconds".to_owned()))?;
+    let ask = || match answer::ask(&load.ask, patience) {
+        Answer::Right => Ok(()),
+        Answer::NotThere => Err(Unmeasured::Server("nobody listens any more".to_owned())),
+        Answer::Wrong(how) => Err(Unmeasured::Server(how)),
+    };
+    for _ in 0..load.before {
+        ask()?;
+    }
+    let before = used(server)?;
+    let started = Instant::now();
+    ask()?;
+    let took = started.elapsed().as_secs_f64();
+    let after = used(server)?;
+    Ok(Outcome { seconds: took, requests: 1, percentiles: vec![(100.0, took)], ..cost(before, after) })
 }
 
 fn constant_rate(load: &ConstantRate, ask: &Ask, server: &Server) -> Result<Outcome, Unmeasured> {

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, Permissions};
 use std::io;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -62,16 +63,32 @@ impl Server {
             match answer::ask(ask, patience) {
                 Answer::Right => return Ok(self.started.elapsed()),
                 Answer::Wrong(how) => return Err(self.with_log(&how)),
-                Answer::NotThere => {}
+                Answer::NotThere => self.is_still_starting(patience)?,
             }
-            if let Ok(Some(status)) = self.child.try_wait() {
-                return Err(self.with_log(&format!("the server ended with {status}")));
-            }
-            if self.started.elapsed() > patience {
-                return Err(self.with_log(&format!("the server did not listen within {patience:?}")));
-            }
-            thread::park_timeout(BETWEEN_ATTEMPTS);
         }
+    }
+
+    /// Waits until it takes connections.
+    ///
+    /// # Errors
+    /// As [`Server::wait_until_right`].
+    pub(crate) fn wait_until_there(&mut self, address: SocketAddr, patience: Duration) -> Result<(), String> {
+        while TcpStream::connect_timeout(&address, patience).is_err() {
+            self.is_still_starting(patience)?;
+        }
+        Ok(())
+    }
+
+    /// Waits a moment, if there is any hope.
+    fn is_still_starting(&mut self, patience: Duration) -> Result<(), String> {
+        if let Ok(Some(status)) = self.child.try_wait() {
+            return Err(self.with_log(&format!("the server ended with {status}")));
+        }
+        if self.started.elapsed() > patience {
+            return Err(self.with_log(&format!("the server did not listen within {patience:?}")));
+        }
+        thread::park_timeout(BETWEEN_ATTEMPTS);
+        Ok(())
     }
 
     /// Asks once more.

@@ -16,9 +16,9 @@ pub const COLUMNS: [&str; 8] = [
     "requests ± stdev",
 ];
 
-/// wrk's command line for so many seconds.
+/// wrk's command line for so many seconds. What follows the address is for the script.
 pub fn command(load: &Saturate, ask: &Ask, seconds: u32) -> Vec<String> {
-    vec![
+    let mut argv = vec![
         load.wrk.clone(),
         format!("-t{}", load.threads),
         format!("-c{}", load.connections),
@@ -26,8 +26,16 @@ pub fn command(load: &Saturate, ask: &Ask, seconds: u32) -> Vec<String> {
         "--latency".to_owned(),
         "-s".to_owned(),
         load.script.clone(),
-        format!("http://{}{}", ask.address, ask.path),
-    ]
+    ];
+    if load.new_connections {
+        // A server that knows HTTP closes then, and wrk connects anew.
+        argv.extend(["-H".to_owned(), "Connection: close".to_owned()]);
+    }
+    argv.push(format!("http://{}{}", ask.address, ask.path));
+    if let Some(hosts) = &ask.hosts {
+        argv.extend([hosts.before.clone(), hosts.after.clone(), hosts.count.to_string()]);
+    }
+    argv
 }
 
 /// What wrk says when it is done.
@@ -131,6 +139,7 @@ fn value(text: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::order::{Hosts, Protocol};
 
     /// Recorded from wrk 4.1.0 with `containers/bench-tools/report.lua`, against a server that has nothing.
     const RECORDED: &str = r#"Running 1s test @ http://127.0.0.1:18999/nothing
@@ -149,6 +158,34 @@ Requests/sec:   2513.76
 Transfer/sec:      1.25MB
 {"duration_us":1099550,"requests":2764,"bytes":1437280,"percentiles_us":[[50,486],[75,1669],[90,3208],[99,6349],[99.9,8546],[99.99,10487]],"max_us":10487,"errors":{"connect":0,"read":0,"write":0,"status":2764,"timeout":0}}
 "#;
+
+    #[test]
+    fn wrk_is_told_about_connections_and_hosts() {
+        let hosts = Hosts { before: "a-".into(), after: ".test".into(), count: 1000 };
+        let text = |text: &str| text.to_owned();
+        let ask = Ask {
+            address: ([127, 0, 0, 1], 80).into(),
+            path: text("/ip"),
+            content_type: String::new(),
+            body: String::new(),
+            protocol: Protocol::Http,
+            hosts: Some(hosts),
+        };
+        let load = Saturate {
+            wrk: text("wrk"),
+            script: text("report.lua"),
+            threads: 1,
+            connections: 500,
+            seconds: 3,
+            warm_up_seconds: 0,
+            new_connections: true,
+            cores: Vec::new(),
+        };
+        assert_eq!(
+            command(&load, &ask, 3).join(" "),
+            "wrk -t1 -c500 -d3s --latency -s report.lua -H Connection: close http://127.0.0.1:80/ip a- .test 1000"
+        );
+    }
 
     #[test]
     fn recorded_output_is_read() {

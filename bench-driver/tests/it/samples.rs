@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 
 use bench_driver::{
-    Ask, ConstantRate, Copy, Load, Order, Outcome, Program, Saturate, TextFile, Unmeasured, take,
+    Ask, Beside, ConstantRate, Copy, Load, Once, Order, Outcome, Program, Protocol, RedisBenchmark, Saturate,
+    TextFile, Unmeasured, take,
 };
 
 use crate::rude_server::{ADDRESS, BEHAVIOUR, BODY, run_if_asked};
@@ -36,7 +37,10 @@ fn order(behaviour: &str, load: Load) -> Order {
             path: "/right".to_owned(),
             content_type: "application/json".to_owned(),
             body: BODY.to_owned(),
+            protocol: Protocol::Http,
+            hosts: None,
         },
+        beside: Vec::new(),
         load,
     }
 }
@@ -132,6 +136,7 @@ fn what_wrk_says_becomes_the_sample() {
             connections: 64,
             seconds: 2,
             warm_up_seconds: 1,
+            new_connections: false,
             cores: Vec::new(),
         })
     };
@@ -147,4 +152,58 @@ fn what_wrk_says_becomes_the_sample() {
 
     let error = take(&order("good", saturate("/bin/false"))).unwrap_err();
     assert!(error.to_string().starts_with("`/bin/false -t1 -c64 -d1s --latency -s"), "{error}");
+}
+
+#[test]
+fn what_a_server_needs_is_there_before_it_and_is_not_counted() {
+    let needed = order("good", at_rate(1.0, 1));
+    let mut order = order("good", at_rate(100.0, 1));
+    order.beside = vec![Beside { program: needed.server, listens: needed.ask.address }];
+    let outcome = take(&order).unwrap();
+    assert_eq!((outcome.failed, outcome.processes), (None, 1));
+
+    order.beside[0].program.argv = vec!["/bin/false".to_owned()];
+    let error = take(&order).unwrap_err().to_string();
+    assert!(error.contains("ended with exit status: 1"), "{error}");
+}
+
+#[test]
+fn one_answer_is_timed() {
+    let mut order = order("good", at_rate(1.0, 1));
+    let once = |ask| Load::Once(Once { ask, before: 2, patience_seconds: 20.0 });
+    order.load = once(order.ask.clone());
+    let outcome = take(&order).unwrap();
+    assert!(outcome.requests == 1 && outcome.seconds > 0.0 && outcome.seconds < 20.0, "{outcome:?}");
+    order.load = once(Ask { body: "something else".to_owned(), ..order.ask.clone() });
+    let error = take(&order).unwrap_err().to_string();
+    assert!(error.contains("\"something else\" is right"), "{error}");
+}
+
+/// A stand-in for redis-benchmark: the real one is in the image `redis`.
+#[test]
+fn what_redis_benchmark_says_becomes_the_sample() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("redis-benchmark");
+    let said = r#"#!/bin/sh
+echo '"test","rps","avg_latency_ms","min_latency_ms","p50_latency_ms","p95_latency_ms","p99_latency_ms","max_latency_ms"'
+echo "\"$(echo "${12}" | /usr/bin/tr a-z A-Z)\",\"50000.00\",\"0.4\",\"0.1\",\"0.399\",\"0.6\",\"0.879\",\"2.055\""
+"#;
+    std::fs::write(&program, said).unwrap();
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let load = |program: String| {
+        Load::RedisBenchmark(RedisBenchmark {
+            program,
+            env: BTreeMap::new(),
+            connections: 64,
+            value_bytes: 4,
+            requests: 100_000,
+            warm_up_requests: 1000,
+            cores: Vec::new(),
+        })
+    };
+    let outcome = take(&order("good", load(program.display().to_string()))).unwrap();
+    assert_eq!((outcome.requests, outcome.seconds, outcome.failed.as_deref()), (100_000, 2.0, None));
+    assert_eq!(outcome.percentiles, [(50.0, 0.000_399), (99.0, 0.000_879), (100.0, 0.002_055)]);
+    let error = take(&order("good", load("/bin/false".to_owned()))).unwrap_err();
+    assert!(error.to_string().starts_with("`/bin/false -h 127.0.0.1 -p "), "{error}");
 }

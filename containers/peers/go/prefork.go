@@ -55,7 +55,14 @@ func serve(port string) error {
 		return err
 	}
 	http.HandleFunc("GET /ip", ip.Handle)
+	http.HandleFunc("GET /{$}", greet)
 	return http.Serve(listener, nil)
+}
+
+// As forker-greeting does.
+func greet(response http.ResponseWriter, _ *http.Request) {
+	response.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = response.Write([]byte("greeting!!!"))
 }
 
 // Ends with the first child that ends, or on SIGTERM; the children end with it.

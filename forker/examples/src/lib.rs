@@ -1,17 +1,16 @@
 //! What the examples share: their flags and log, the heartbeat of a runtime, and an end of HTTP connections that loses no request.
 //!
 //! The examples, each in `src/bin`: `std_net` (threads, no runtime), `hyper_http`, `hyper_tls` (rustls), `axum_http`, `tonic_grpc` (no
-//! generated code, so no `protoc`), `udp_echo`. Beside them, without forker and only to measure against: `bare_loop`, `bare_hyper`.
+//! generated code, so no `protoc`), `udp_echo`.
 
 mod http;
 mod pb;
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use forker::socket::{Address, Socket, SocketError, SocketOptions};
+use forker::socket::Address;
 use forker::{Master, Pulse, Worker};
 
 pub use http::serve_http;
@@ -62,17 +61,5 @@ async fn beat_every(pulse: Pulse, interval: Duration) {
     loop {
         interval.tick().await;
         pulse.beat();
-    }
-}
-
-/// A listener that does not block, for processes that are started several times at one address.
-///
-/// # Errors
-/// [`SocketError`], also if the first of them was not one of these.
-pub fn shared_listener(address: &Address) -> Result<TcpListener, SocketError> {
-    let options = SocketOptions::default();
-    match Socket::open(address, &options, true) {
-        Err(SocketError::InUse { .. }) => Socket::join(address, &options)?.into_tcp_listener(),
-        opened => opened?.into_tcp_listener(),
     }
 }

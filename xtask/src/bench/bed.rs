@@ -1,6 +1,7 @@
 //! Where samples are taken: built programs, images of peers, cores, and the job of one sample.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ const DRIVER: &str = "bench-driver";
 pub(crate) const DIST: &str = "/dist";
 /// Where images of peers lie there.
 const PEERS: &str = "/peers";
+/// Where what suites prepare lies there.
+const PREPARED: &str = "/prepared";
 /// For a sample beside the time that its load takes: start and end of the server, and of the sandbox.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -34,8 +37,12 @@ pub(crate) struct Bed<'a> {
     engine: Box<dyn Engine>,
     tools: Image,
     peers: BTreeMap<String, Image>,
+    /// What suites prepare, on a disk; gone with the bed.
+    prepared: tempfile::TempDir,
     /// What is built for [`Bed::target`].
     manifest: Manifest,
+    /// What is built for [`Bed::driver_target`].
+    native: Manifest,
     /// The target of all programs of this repository that are measured.
     pub(crate) target: Target,
     /// That of the driver, which is the same in all runs: this machine's own, with glibc.
@@ -79,12 +86,20 @@ impl<'a> Bed<'a> {
             targets.push(target);
         }
         let dists = build::ensure(&lab, &targets, &workshop)?;
+        let native = dists.first().context("nothing was built")?.manifest.clone();
         let manifest = dists.last().context("nothing was built")?.manifest.clone();
         let mut images = BTreeMap::new();
         for &peer in peers {
             images.insert(peer.to_owned(), ground.image(peer)?);
         }
         let tools = ground.image(TOOLS)?;
+        let scratch = ground.repository.join("target").join("bench");
+        std::fs::create_dir_all(&scratch).with_context(|| format!("cannot make {}", scratch.display()))?;
+        let prepared = tempfile::Builder::new().prefix("prepared-").tempdir_in(&scratch);
+        let prepared = prepared.with_context(|| format!("cannot make a folder in {}", scratch.display()))?;
+        // Tables are published only where nobody else can write.
+        std::fs::set_permissions(prepared.path(), std::fs::Permissions::from_mode(0o755))
+            .with_context(|| format!("cannot open {} to others", prepared.path().display()))?;
         let target = target.clone();
         let rounds = flags.pairs.unwrap_or(if flags.quick { 1 } else { DEFAULT_ROUNDS });
         let quick = flags.quick;
@@ -93,7 +108,9 @@ impl<'a> Bed<'a> {
             engine,
             tools,
             peers: images,
+            prepared,
             manifest,
+            native,
             target,
             driver_target,
             server_cores,
@@ -115,6 +132,34 @@ impl<'a> Bed<'a> {
     /// Where a file of a peer lies in the image.
     pub(crate) fn peer(&self, image: &str, file: &str) -> String {
         format!("{PEERS}/{image}/{file}")
+    }
+
+    /// Where something that suites prepare lies in the image; programs may write there.
+    pub(crate) fn prepared(&self, name: &str) -> String {
+        format!("{PREPARED}/{name}")
+    }
+
+    /// Prepares a file, and says where it lies in the image.
+    pub(crate) fn prepare(&self, name: &str, text: &str) -> Result<String> {
+        let file = self.prepared.path().join(name);
+        std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+        Ok(self.prepared(name))
+    }
+
+    /// Our module for the nginx of that version, built if it is not, and where it lies in the image. nginx of Debian has glibc, whatever the target is.
+    pub(crate) fn nginx_module(&self, version: &str) -> Result<String> {
+        let built = build::nginx::ensure(self.ground, version, self.target.arch)?;
+        let file = built.strip_prefix(self.ground.repository.join("dist")).context("a module is in dist/")?;
+        Ok(format!("{DIST}/{}", file.display()))
+    }
+
+    /// Where a plugin of that target lies that nginx loads: one for glibc, whatever the target of the run is.
+    pub(crate) fn plugin_for_nginx(&self, name: &str) -> Result<String> {
+        let built = self
+            .native
+            .find(name)
+            .with_context(|| format!("{name:?} is not built for {}", self.driver_target))?;
+        Ok(format!("{DIST}/{}/{}", self.driver_target, built.file))
     }
 
     /// The digest of a peer's image.
@@ -161,6 +206,8 @@ impl<'a> Bed<'a> {
         mounts.extend(
             self.peers.iter().map(|(name, image)| mount(image.rootfs.clone(), format!("{PEERS}/{name}"))),
         );
+        let prepared = self.prepared.path().to_owned();
+        mounts.push(Mount { source: prepared, target: PREPARED.to_owned(), writable: true });
         let common = [("LC_ALL".to_owned(), "C".into()), ("PATH".to_owned(), "/usr/bin:/bin".into())];
         let own = env.iter().map(|(name, value)| (name.clone(), value.into()));
         let finished = self.engine.run(&Job {
@@ -227,5 +274,10 @@ fn duration(load: &Load) -> Duration {
     match load {
         Load::Saturate(load) => Duration::from_secs((load.warm_up_seconds + load.seconds).into()),
         Load::ConstantRate(load) => Duration::from_secs_f64(load.warm_up_seconds + load.seconds),
+        Load::Once(load) => Duration::from_secs_f64(load.patience_seconds) * (load.before + 1),
+        // No Redis is slower than that by far.
+        Load::RedisBenchmark(load) => {
+            Duration::from_secs((load.requests + load.warm_up_requests) as u64 / 1000)
+        }
     }
 }

@@ -13,7 +13,8 @@ struct Goal {
     suite: &'static str,
     series: &'static str,
     subject: &'static str,
-    against: &'static str,
+    /// `None` where the figure itself has a bound.
+    against: Option<&'static str>,
     metric: Metric,
     bound: Bound,
 }
@@ -27,6 +28,8 @@ enum Bound {
     AtMost(f64),
     /// The difference is not larger, in the metric's own unit.
     MoreByAtMost(f64),
+    /// The figure itself is not larger, in the metric's own unit.
+    Within(f64),
 }
 
 /// How a goal stands.
@@ -37,20 +40,78 @@ enum Standing {
     CannotTell,
 }
 
+/// A ratio of requests a second, or of what they cost, in a suite of HTTP servers.
+const fn ratio(
+    suite: &'static str,
+    series: &'static str,
+    (subject, against): (&'static str, &'static str),
+    metric: Metric,
+    bound: Bound,
+) -> Goal {
+    Goal { suite, series, subject, against: Some(against), metric, bound }
+}
+
 const fn server(against: &'static str, metric: Metric, bound: Bound) -> Goal {
-    Goal { suite: "server", series: "saturation", subject: "dynamic", against, metric, bound }
+    ratio("server", "saturation", ("dynamic", against), metric, bound)
+}
+
+/// Requests a second of what finds upstreams by the host, for one of `against`, which keeps as many connections to upstreams open.
+const fn ngx(subject: &'static str, against: &'static str, at_least: f64) -> Goal {
+    ratio("ngx", "saturation", (subject, against), Metric::RequestsPerSecond, Bound::AtLeast(at_least))
+}
+
+const fn new_connections(against: &'static str, metric: Metric, bound: Bound) -> Goal {
+    ratio("forker", "new-connections", ("greeting", against), metric, bound)
+}
+
+const fn kept_connections(against: &'static str, metric: Metric, bound: Bound) -> Goal {
+    ratio("forker", "saturation", ("greeting", against), metric, bound)
+}
+
+/// So many workers, where servers have as many cores.
+const fn workers(subject: &'static str, count: f64) -> Goal {
+    let bound = Bound::AtLeast(0.95 * count);
+    ratio("forker", "saturation", (subject, "workers-1"), Metric::RequestsPerSecond, bound)
+}
+
+const fn figure(
+    suite: &'static str,
+    series: &'static str,
+    subject: &'static str,
+    metric: Metric,
+    most: f64,
+) -> Goal {
+    Goal { suite, series, subject, against: None, metric, bound: Bound::Within(most) }
 }
 
 /// All of them, by suite.
 const GOALS: &[Goal] = &[
-    Goal {
-        suite: "call",
-        series: "time",
-        subject: "linked",
-        against: "direct",
-        metric: Metric::CallSeconds,
-        bound: Bound::MoreByAtMost(10e-9),
-    },
+    ratio("call", "time", ("linked", "direct"), Metric::CallSeconds, Bound::MoreByAtMost(10e-9)),
+    ratio("fib", "saturation", ("memory", "ip"), Metric::RequestsPerSecond, Bound::AtLeast(0.9)),
+    ratio("fib", "saturation", ("redis", "redis-benchmark"), Metric::RequestsPerSecond, Bound::AtLeast(0.7)),
+    ratio("fib", "twice", ("second-40", "first-40"), Metric::WallSeconds, Bound::AtMost(0.01)),
+    new_connections("bare-loop", Metric::CpuSecondsPerRequest, Bound::AtMost(1.35)),
+    new_connections("bare-loop", Metric::RequestsPerSecond, Bound::AtLeast(0.92)),
+    new_connections("go-prefork", Metric::CpuSecondsPerRequest, Bound::AtMost(0.8)),
+    kept_connections("bare-loop", Metric::CpuSecondsPerRequest, Bound::AtMost(1.35)),
+    kept_connections("go-prefork", Metric::CpuSecondsPerRequest, Bound::AtMost(0.5)),
+    workers("workers-2", 2.0),
+    workers("workers-4", 4.0),
+    workers("workers-8", 8.0),
+    // The master's own start is in it, and a request: more than from a worker's spawn until it is ready.
+    figure("forker", "saturation", "greeting", Metric::StartSeconds, 30e-3),
+    ngx("balancer-1k", "static-kept", 0.98),
+    ngx("balancer-1m", "static-kept", 0.98),
+    ngx("variable-1k", "static", 0.97),
+    ngx("variable-1m", "static", 0.97),
+    ngx("balancer-1k", "lua-balancer-1k", 1.0),
+    ngx("balancer-1m", "lua-balancer-1m", 1.0),
+    ngx("variable-1k", "lua-variable-1k", 1.0),
+    ngx("variable-1m", "lua-variable-1m", 1.0),
+    figure("ngx", "lookup", "lookup-1m", Metric::LookupSeconds, 300e-9),
+    figure("ngx", "publish", "publish-1m", Metric::PublishSeconds, 5e-3),
+    figure("ngx", "size", "size-1m", Metric::BytesPerEntry, 100.0),
+    ratio("ngx", "changes", ("daemon", "redb"), Metric::ChangesPerSecond, Bound::AtLeast(0.8)),
     server("static", Metric::RequestsPerSecond, Bound::AtLeast(0.99)),
     server("epoll", Metric::RequestsPerSecond, Bound::AtLeast(0.85)),
     server("epoll", Metric::CpuSecondsPerRequest, Bound::AtMost(1.45)),
@@ -62,15 +123,19 @@ const GOALS: &[Goal] = &[
 /// Every goal, what `run` measured, and whether that meets it; fits 80 columns.
 pub(crate) fn render(run: &Run) -> String {
     let mut text = String::new();
+    let mut above = ("", "");
     for goal in GOALS {
+        if above != (goal.suite, goal.series) {
+            above = (goal.suite, goal.series);
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{}, {}:", goal.suite, goal.series);
+        }
         let estimate = goal.estimate(run);
         let (standing, measured) = match &estimate {
-            None => (Standing::CannotTell, format!("not measured; run the suite {}", goal.suite)),
+            None => (Standing::CannotTell, goal.what_is_missing(run)),
             Some(estimate) => (goal.bound.standing(estimate), goal.show(estimate)),
         };
-        // Writing to a string cannot fail.
-        let _ =
-            writeln!(text, "{:<12}{} / {}: {}", standing.words(), goal.subject, goal.against, goal.promise());
+        let _ = writeln!(text, "{:<12}{}: {}", standing.words(), goal.label(), goal.promise());
         paragraph(&mut text, 12, "", &measured);
     }
     text
@@ -80,11 +145,28 @@ impl Goal {
     fn estimate(&self, run: &Run) -> Option<Estimate> {
         let suite = run.suites.iter().find(|suite| suite.name == self.suite)?;
         let series = suite.series.iter().find(|series| series.name == self.series)?;
-        let comparison = Comparison { subject: self.subject.to_owned(), against: self.against.to_owned() };
+        let Some(against) = self.against else {
+            return Estimate::of_values(&series.values(self.subject, self.metric));
+        };
+        let comparison = Comparison { subject: self.subject.to_owned(), against: against.to_owned() };
         let pairs = series.pairs(&comparison, self.metric);
-        match self.bound {
-            Bound::MoreByAtMost(_) => Estimate::of_differences(&pairs),
-            Bound::AtLeast(_) | Bound::AtMost(_) => Estimate::of_ratios(&pairs),
+        if self.bound.is_ratio() { Estimate::of_ratios(&pairs) } else { Estimate::of_differences(&pairs) }
+    }
+
+    fn what_is_missing(&self, run: &Run) -> String {
+        match run.suites.iter().find(|suite| suite.name == self.suite) {
+            None => format!("not measured; run the suite {}", self.suite),
+            Some(suite) if suite.subjects.iter().all(|subject| subject.name != self.subject) => {
+                format!("not measured; {} comes with more cores for servers", self.subject)
+            }
+            Some(_) => "no round in which both sides are good".to_owned(),
+        }
+    }
+
+    fn label(&self) -> String {
+        match self.against {
+            Some(against) => format!("{} / {against}", self.subject),
+            None => self.subject.to_owned(),
         }
     }
 
@@ -94,13 +176,13 @@ impl Goal {
             Bound::AtLeast(bound) => format!("{what} at least {bound}"),
             Bound::AtMost(bound) => format!("{what} at most {bound}"),
             Bound::MoreByAtMost(bound) => format!("{what} at most {} more", self.metric.show(bound)),
+            Bound::Within(bound) => format!("{what} at most {}", self.metric.show(bound)),
         }
     }
 
     fn show(&self, estimate: &Estimate) -> String {
-        let show = |value: f64| match self.bound {
-            Bound::MoreByAtMost(_) => self.metric.show(value),
-            Bound::AtLeast(_) | Bound::AtMost(_) => format!("{value:.3}"),
+        let show = |value: f64| {
+            if self.bound.is_ratio() { format!("{value:.3}") } else { self.metric.show(value) }
         };
         match estimate.interval {
             Some((low, high)) => {
@@ -118,12 +200,18 @@ impl Goal {
 }
 
 impl Bound {
+    fn is_ratio(self) -> bool {
+        matches!(self, Bound::AtLeast(_) | Bound::AtMost(_))
+    }
+
     /// It is met when the whole interval keeps it, and not met when none of the interval does.
     fn standing(self, estimate: &Estimate) -> Standing {
         let Some((low, high)) = estimate.interval else { return Standing::CannotTell };
         let (all_keep, none_keeps) = match self {
             Bound::AtLeast(bound) => (low >= bound, high < bound),
-            Bound::AtMost(bound) | Bound::MoreByAtMost(bound) => (high <= bound, low > bound),
+            Bound::AtMost(bound) | Bound::MoreByAtMost(bound) | Bound::Within(bound) => {
+                (high <= bound, low > bound)
+            }
         };
         match (all_keep, none_keeps) {
             (true, _) => Standing::Met,
@@ -158,6 +246,8 @@ mod tests {
             (Bound::AtMost(1.45), Some((1.46, 1.5)), Standing::NotMet),
             (Bound::MoreByAtMost(10e-9), Some((8e-9, 9e-9)), Standing::Met),
             (Bound::MoreByAtMost(10e-9), None, Standing::CannotTell),
+            (Bound::Within(300e-9), Some((200e-9, 290e-9)), Standing::Met),
+            (Bound::Within(300e-9), Some((310e-9, 320e-9)), Standing::NotMet),
         ];
         for (bound, interval, standing) in cases {
             assert_eq!(bound.standing(&estimate(interval)), standing, "{bound:?} {interval:?}");

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result, ensure};
-use bench_driver::{Ask, ConstantRate, Load, Order, Outcome, Program, Saturate, wrk_command};
+use anyhow::{Context, Result};
+use bench_driver::{
+    Ask, Beside, ConstantRate, Load, Order, Outcome, Program, RedisBenchmark, Saturate, wrk_command,
+};
 
 use super::bed::Bed;
 use super::metric::Metric;
@@ -16,11 +18,32 @@ pub(crate) struct HttpSubject {
     /// Unique in its suite.
     pub(crate) name: &'static str,
     /// What it is, in a few words.
-    pub(crate) is: &'static str,
+    pub(crate) is: String,
     /// How it is started; its cores are those of all servers.
     pub(crate) program: Program,
+    /// What it needs beside, on the cores of what loads it.
+    pub(crate) beside: Vec<Beside>,
+    /// What it is asked, and the one answer.
+    pub(crate) ask: Ask,
+    /// What finds out how much it bears.
+    pub(crate) generator: Generator,
     /// The image that it comes from, if it is a peer.
     pub(crate) image: Option<&'static str>,
+}
+
+/// What loads a server as much as it bears.
+pub(crate) enum Generator {
+    /// wrk, as all who speak HTTP.
+    Wrk,
+    /// Redis' own, for a Redis that stands by itself. Its constant rate is not measured.
+    RedisBenchmark {
+        /// The program.
+        program: String,
+        /// Its environment.
+        env: BTreeMap<String, String>,
+        /// Bytes of the value that is got.
+        value_bytes: usize,
+    },
 }
 
 /// What is asked of which servers, and why.
@@ -29,14 +52,14 @@ pub(crate) struct HttpSuite {
     pub(crate) name: &'static str,
     /// What it is to answer.
     pub(crate) question: &'static str,
-    /// What all servers are asked, and the one answer.
-    pub(crate) ask: Ask,
-    /// Connections of both loads.
+    /// Connections that stay.
     pub(crate) connections: usize,
+    /// Connections at a time of a load that opens one for each request; none leaves it out.
+    pub(crate) new_connections: Option<usize>,
     /// The servers.
     pub(crate) subjects: Vec<HttpSubject>,
     /// Pairs of names; the same name twice is an A/A row.
-    pub(crate) comparisons: &'static [(&'static str, &'static str)],
+    pub(crate) comparisons: Vec<(&'static str, &'static str)>,
 }
 
 const WRK: &str = "/usr/bin/wrk";
@@ -51,23 +74,18 @@ const SHARE_OF_SLOWEST: f64 = 0.5;
 impl HttpSuite {
     /// Takes all samples.
     pub(crate) fn measure(&self, bed: &Bed<'_>) -> Result<Suite> {
-        let comparisons: Vec<Comparison> = self
-            .comparisons
-            .iter()
-            .map(|&(subject, against)| Comparison {
-                subject: subject.to_owned(),
-                against: against.to_owned(),
-            })
-            .collect();
-        let known = |name: &str| self.subjects.iter().any(|subject| subject.name == name);
-        for name in comparisons.iter().flat_map(|one| [&one.subject, &one.against]) {
-            ensure!(known(name), "the suite {} compares {name:?}, which is none of its subjects", self.name);
+        let names: Vec<&str> = self.subjects.iter().map(|subject| subject.name).collect();
+        let comparisons = Comparison::list(self.name, &self.comparisons, &names)?;
+        let mut series = Vec::new();
+        if let Some(connections) = self.new_connections {
+            series.push(self.saturation(bed, &comparisons, connections, true)?);
         }
-        let saturation = self.saturation(bed, &comparisons)?;
+        let saturation = self.saturation(bed, &comparisons, self.connections, false)?;
         let rate = self.constant_rate(bed, &comparisons, &saturation)?;
+        series.extend([saturation, rate]);
         let subjects = self.subjects.iter().map(|subject| Subject {
             name: subject.name.to_owned(),
-            is: subject.is.to_owned(),
+            is: subject.is.clone(),
             command: subject.program.argv.clone(),
             image_digest: subject.image.and_then(|image| bed.peer_digest(image)),
         });
@@ -77,28 +95,42 @@ impl HttpSuite {
             question: self.question.to_owned(),
             subjects: subjects.collect(),
             comparisons,
-            series: vec![saturation, rate],
+            series,
         })
     }
 
-    fn saturation(&self, bed: &Bed<'_>, comparisons: &[Comparison]) -> Result<Series> {
+    fn saturation(
+        &self,
+        bed: &Bed<'_>,
+        comparisons: &[Comparison],
+        connections: usize,
+        new_connections: bool,
+    ) -> Result<Series> {
         let load = Saturate {
             wrk: WRK.to_owned(),
             script: REPORT.to_owned(),
             threads: bed.generator_cores.len(),
-            connections: self.connections,
+            connections,
             seconds: if bed.quick { 1 } else { 3 },
             warm_up_seconds: u32::from(!bed.quick),
+            new_connections,
             cores: bed.generator_cores.clone(),
         };
+        let (name, what) = if new_connections {
+            ("new-connections", "on a new connection")
+        } else {
+            ("saturation", "on the same one")
+        };
+        let first = self.subjects.iter().find(|subject| subject.generator.is_wrk());
+        let first = first.context("a suite of HTTP servers has one")?;
         Ok(Series {
-            name: "saturation".to_owned(),
+            name: name.to_owned(),
             how: format!(
-                "wrk keeps {} connections, each of which sends its next request as soon as the last is answered, for {} s after {} s of warm-up. \
+                "wrk keeps {connections} connections, each of which sends its next request as soon as the last is answered, {what}, for {} s after {} s of warm-up. \
                  That is what a server can do, and no measure of how long anybody waits.",
-                load.connections, load.seconds, load.warm_up_seconds
+                load.seconds, load.warm_up_seconds
             ),
-            command: wrk_command(&load, &self.ask, load.seconds),
+            command: wrk_command(&load, &first.ask, load.seconds),
             metrics: vec![
                 Metric::CpuSecondsPerRequest,
                 Metric::RequestsPerSecond,
@@ -106,7 +138,8 @@ impl HttpSuite {
                 Metric::LatencyP99Seconds,
                 Metric::StartSeconds,
             ],
-            samples: self.samples(bed, comparisons, "saturation", &Load::Saturate(load))?,
+            samples: self
+                .samples(bed, comparisons, name, &|subject| subject.generator.load(bed.quick, &load))?,
         })
     }
 
@@ -143,7 +176,9 @@ impl HttpSuite {
                 Metric::CpuSecondsPerRequest,
                 Metric::GeneratorLateSeconds,
             ],
-            samples: self.samples(bed, comparisons, "constant-rate", &Load::ConstantRate(load))?,
+            samples: self.samples(bed, comparisons, "constant-rate", &|subject| {
+                subject.generator.is_wrk().then(|| Load::ConstantRate(load.clone()))
+            })?,
         })
     }
 
@@ -159,29 +194,90 @@ impl HttpSuite {
         Ok(if rate >= 200.0 { (rate / 100.0).floor() * 100.0 } else { rate.max(1.0).floor() })
     }
 
+    /// Samples of all for whom there is a load.
     fn samples(
         &self,
         bed: &Bed<'_>,
         comparisons: &[Comparison],
         what: &str,
-        load: &Load,
+        load: &dyn Fn(&HttpSubject) -> Option<Load>,
     ) -> Result<Vec<Sample>> {
-        let names: Vec<&str> = self.subjects.iter().map(|subject| subject.name).collect();
+        let loaded: Vec<(&HttpSubject, Load)> =
+            self.subjects.iter().filter_map(|subject| Some((subject, load(subject)?))).collect();
+        let names: Vec<&str> = loaded.iter().map(|(subject, _)| subject.name).collect();
         let turns = rounds::turns(&names, comparisons, 0).len() as u64;
         let bar = bed.progress(turns * u64::from(bed.rounds), &format!("{} {what}", self.name));
         rounds::run(&names, comparisons, bed.rounds, |turn| {
-            let subject = self.subjects.iter().find(|subject| subject.name == turn.subject);
-            let subject = subject.context("a turn of nobody")?;
-            let order = Order {
-                server: Program { cores: bed.server_cores.clone(), ..subject.program.clone() },
-                ask: self.ask.clone(),
-                load: load.clone(),
-            };
-            let outcome =
-                bed.take(&order).with_context(|| format!("{} {what}, {}", self.name, turn.subject))?;
+            let (subject, load) = loaded
+                .iter()
+                .find(|(subject, _)| subject.name == turn.subject)
+                .context("a turn of nobody")?;
+            let sample = subject
+                .sample(bed, load.clone())
+                .with_context(|| format!("{} {what}, {}", self.name, turn.subject))?;
             bar.inc(1);
-            Ok(sample(outcome))
+            Ok(sample)
         })
+    }
+}
+
+impl HttpSubject {
+    /// One that needs nothing beside, is loaded by wrk, and is a program of this repository.
+    pub(crate) fn new(name: &'static str, is: impl Into<String>, program: Program, ask: Ask) -> HttpSubject {
+        let is = is.into();
+        HttpSubject { name, is, program, beside: Vec::new(), ask, generator: Generator::Wrk, image: None }
+    }
+
+    /// The same, from the image of a peer.
+    pub(crate) fn of_image(self, image: &'static str) -> HttpSubject {
+        HttpSubject { image: Some(image), ..self }
+    }
+
+    /// The same, with what it needs.
+    pub(crate) fn beside(self, beside: Vec<Beside>) -> HttpSubject {
+        HttpSubject { beside, ..self }
+    }
+
+    /// Takes one sample of it.
+    pub(crate) fn sample(&self, bed: &Bed<'_>, load: Load) -> Result<Sample> {
+        let on = |program: &Program, cores: &[usize]| Program { cores: cores.to_vec(), ..program.clone() };
+        let beside = self.beside.iter().map(|needed| Beside {
+            program: on(&needed.program, &bed.generator_cores),
+            listens: needed.listens,
+        });
+        let order = Order {
+            server: on(&self.program, &bed.server_cores),
+            beside: beside.collect(),
+            ask: self.ask.clone(),
+            load,
+        };
+        Ok(sample(bed.take(&order)?))
+    }
+}
+
+impl Generator {
+    fn is_wrk(&self) -> bool {
+        matches!(self, Generator::Wrk)
+    }
+
+    /// As much as a server bears; `None` where that makes no sense.
+    fn load(&self, quick: bool, wrk: &Saturate) -> Option<Load> {
+        match self {
+            Generator::Wrk => Some(Load::Saturate(wrk.clone())),
+            Generator::RedisBenchmark { .. } if wrk.new_connections => None,
+            Generator::RedisBenchmark { program, env, value_bytes } => {
+                Some(Load::RedisBenchmark(RedisBenchmark {
+                    program: program.clone(),
+                    env: env.clone(),
+                    connections: wrk.connections,
+                    value_bytes: *value_bytes,
+                    // It counts requests and not seconds: about as many as it makes in the time that wrk has.
+                    requests: if quick { 20_000 } else { 200_000 },
+                    warm_up_requests: if quick { 0 } else { 50_000 },
+                    cores: wrk.cores.clone(),
+                }))
+            }
+        }
     }
 }
 

@@ -26,6 +26,14 @@ pub(crate) enum Metric {
     CallSeconds,
     /// Instructions that one call executes.
     CallInstructions,
+    /// Seconds of processor time that one lookup takes.
+    LookupSeconds,
+    /// Seconds of wall clock until one change is published.
+    PublishSeconds,
+    /// Changes a second of wall clock that outlive the machine's end.
+    ChangesPerSecond,
+    /// Bytes that a table takes for each of its entries.
+    BytesPerEntry,
 }
 
 impl Metric {
@@ -42,12 +50,16 @@ impl Metric {
             Metric::WallSeconds => "time",
             Metric::CallSeconds => "time per call",
             Metric::CallInstructions => "instructions per call",
+            Metric::LookupSeconds => "CPU per lookup",
+            Metric::PublishSeconds => "time per publication",
+            Metric::ChangesPerSecond => "changes/s",
+            Metric::BytesPerEntry => "bytes per entry",
         }
     }
 
     /// Whether a larger value is the better one.
     pub(crate) fn more_is_better(self) -> bool {
-        matches!(self, Metric::RequestsPerSecond)
+        matches!(self, Metric::RequestsPerSecond | Metric::ChangesPerSecond)
     }
 
     /// Whether it says something of the subject, so that ratios of it mean something.
@@ -58,7 +70,10 @@ impl Metric {
     /// `value` as people read it.
     pub(crate) fn show(self, value: f64) -> String {
         match self {
-            Metric::RequestsPerSecond | Metric::CallInstructions => grouped(value),
+            Metric::RequestsPerSecond
+            | Metric::CallInstructions
+            | Metric::ChangesPerSecond
+            | Metric::BytesPerEntry => grouped(value),
             Metric::PeakRssBytes => format!("{:.1} MiB", value / f64::from(1 << 20)),
             _ => duration(value),
         }
@@ -110,6 +125,8 @@ mod tests {
             (Metric::PeakRssBytes, 6.6 * 1024.0 * 1024.0, "6.6 MiB"),
             (Metric::CpuSecondsPerRequest, 9.4e-6, "9.40 µs"),
             (Metric::CallSeconds, 121e-9, "121 ns"),
+            (Metric::BytesPerEntry, 87.24, "87.2"),
+            (Metric::ChangesPerSecond, 4321.0, "4,321"),
             (Metric::CallSeconds, 10.72e-9, "10.7 ns"),
             (Metric::StartSeconds, 0.0055, "5.50 ms"),
             (Metric::WallSeconds, 320.0, "320 s"),

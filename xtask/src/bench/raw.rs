@@ -142,6 +142,16 @@ impl Suite {
     }
 }
 
+impl Suite {
+    /// This one, and what `other` has measured for the same question. No name of a subject or of a series is in both.
+    pub(crate) fn joined(mut self, other: Suite) -> Suite {
+        self.subjects.extend(other.subjects);
+        self.comparisons.extend(other.comparisons);
+        self.series.extend(other.series);
+        self
+    }
+}
+
 impl Series {
     /// The good samples of `subject`; the second ones of a round only if `again`.
     pub(crate) fn samples_of<'a>(
@@ -182,6 +192,24 @@ impl Series {
 }
 
 impl Comparison {
+    /// Those of a suite, by the names of both sides.
+    ///
+    /// # Errors
+    /// A name that no subject of the suite has.
+    pub(crate) fn list(suite: &str, pairs: &[(&str, &str)], subjects: &[&str]) -> Result<Vec<Comparison>> {
+        for name in pairs.iter().flat_map(|(subject, against)| [subject, against]) {
+            ensure!(
+                subjects.contains(name),
+                "the suite {suite} compares {name:?}, which is none of its subjects"
+            );
+        }
+        let owned = |&(subject, against): &(&str, &str)| Comparison {
+            subject: subject.to_owned(),
+            against: against.to_owned(),
+        };
+        Ok(pairs.iter().map(owned).collect())
+    }
+
     /// Whether both sides are the same.
     pub(crate) fn is_noise(&self) -> bool {
         self.subject == self.against
@@ -262,6 +290,15 @@ pub(super) mod tests {
     fn what_is_written_is_read() {
         let suite = sample();
         assert_eq!(Suite::parse(&suite.to_json().unwrap()).unwrap(), suite);
+    }
+
+    #[test]
+    fn what_is_compared_has_to_be_there() {
+        let list = |pairs: &[(&str, &str)]| Comparison::list("server", pairs, &["busy", "plain"]);
+        let suite = sample();
+        assert_eq!(list(&[("busy", "plain"), ("plain", "plain")]).unwrap(), suite.comparisons);
+        let error = list(&[("busy", "lazy")]).unwrap_err().to_string();
+        assert!(error.contains("\"lazy\", which is none"), "{error}");
     }
 
     #[test]

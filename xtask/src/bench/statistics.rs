@@ -43,6 +43,11 @@ impl Estimate {
         Estimate::of(&pairs.iter().map(|(one, other)| one - other).collect::<Vec<_>>())
     }
 
+    /// The values themselves. `None` without any.
+    pub(crate) fn of_values(values: &[f64]) -> Option<Estimate> {
+        Estimate::of(values)
+    }
+
     /// The interval is bootstrapped over pairs, with the same resamples each time.
     fn of(values: &[f64]) -> Option<Estimate> {
         let middle = median(values)?;

@@ -1,7 +1,11 @@
 //! The suites there are. A suite is a file in this folder: what it asks, whom, and what is compared.
 
 mod call;
+mod fib;
+mod forker;
 mod load;
+mod ngx;
+mod programs;
 mod server;
 
 use anyhow::Result;
@@ -15,8 +19,14 @@ use super::raw::Suite;
 pub(crate) enum SuiteName {
     /// Ways to call a handler, with instructions counted beside the times.
     Call,
+    /// fib-demo without a cache, with one in memory and with Redis, beside `/ip` and redis-benchmark.
+    Fib,
+    /// Workers behind one address: a new connection for each request, and connections that stay.
+    Forker,
     /// Judging and loading plugins, and Go's `plugin.Open`.
     Load,
+    /// nginx that passes requests on to the upstream of their host: ours, its own `map`, Lua, and a fixed one.
+    Ngx,
     /// HTTP servers that answer the caller's address: with plugins, without, and those of others.
     Server,
 }
@@ -31,7 +41,10 @@ impl SuiteName {
     pub(crate) fn peers(self) -> &'static [&'static str] {
         match self {
             SuiteName::Call => &[],
+            SuiteName::Fib => fib::PEERS,
+            SuiteName::Forker => forker::PEERS,
             SuiteName::Load => load::PEERS,
+            SuiteName::Ngx => ngx::PEERS,
             SuiteName::Server => server::PEERS,
         }
     }
@@ -40,7 +53,10 @@ impl SuiteName {
     pub(crate) fn measure(self, bed: &Bed<'_>) -> Result<Suite> {
         match self {
             SuiteName::Call => call::suite(bed)?.measure(bed),
+            SuiteName::Fib => fib::measure(bed),
+            SuiteName::Forker => forker::suite(bed)?.measure(bed),
             SuiteName::Load => load::suite(bed)?.measure(bed),
+            SuiteName::Ngx => ngx::measure(bed),
             SuiteName::Server => server::suite(bed)?.measure(bed),
         }
     }

@@ -15,8 +15,9 @@ pub(crate) struct TimedSubject {
     /// Unique in its suite.
     pub(crate) name: &'static str,
     /// What it does, in a few words.
-    pub(crate) is: &'static str,
-    /// Program and arguments; the word [`TIMES`] stands for how often. Prints `{"seconds": …, "iterations": …}`.
+    pub(crate) is: String,
+    /// Program and arguments; the word [`TIMES`] stands for how often. Prints `{"seconds": …, "iterations": …}`, or `bytes` in the place of
+    /// `seconds`.
     pub(crate) argv: Vec<String>,
     /// Its environment.
     pub(crate) env: BTreeMap<String, String>,
@@ -32,7 +33,9 @@ pub(crate) struct TimedSuite {
     pub(crate) name: &'static str,
     /// What it is to answer.
     pub(crate) question: &'static str,
-    /// What the time of one is called.
+    /// What the way of measuring is called.
+    pub(crate) series: &'static str,
+    /// What the time of one is called, or its size.
     pub(crate) metric: Metric,
     /// Whether instructions are counted, too.
     pub(crate) instructions: bool,
@@ -48,9 +51,24 @@ pub(crate) const TIMES: &str = "N";
 /// What a program prints.
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Timing {
-    seconds: f64,
+struct Said {
+    seconds: Option<f64>,
+    bytes: Option<f64>,
     iterations: u32,
+}
+
+impl Said {
+    /// For one.
+    fn value(&self, metric: Metric) -> Result<f64> {
+        ensure!(self.iterations > 0, "it did nothing");
+        let iterations = f64::from(self.iterations);
+        let said = |value: Option<f64>, what| value.with_context(|| format!("it did not print its {what}"));
+        match metric {
+            Metric::BytesPerEntry => Ok(said(self.bytes, "bytes")? / iterations),
+            Metric::ChangesPerSecond => Ok(iterations / said(self.seconds, "seconds")?),
+            _ => Ok(said(self.seconds, "seconds")? / iterations),
+        }
+    }
 }
 
 /// Counts with so many calls and with so many more: what a program does beside its calls cancels out.
@@ -61,26 +79,19 @@ const CALLGRIND: [&str; 3] = ["/usr/bin/valgrind.bin", "--tool=callgrind", "--ca
 impl TimedSuite {
     /// Takes all samples.
     pub(crate) fn measure(&self, bed: &Bed<'_>) -> Result<Suite> {
-        let comparisons: Vec<Comparison> = self
-            .comparisons
-            .iter()
-            .map(|&(subject, against)| Comparison {
-                subject: subject.to_owned(),
-                against: against.to_owned(),
-            })
-            .collect();
+        let names: Vec<&str> = self.subjects.iter().map(|subject| subject.name).collect();
+        let comparisons = Comparison::list(self.name, self.comparisons, &names)?;
         let mut series = vec![self.series(
             bed,
             &comparisons,
-            "time",
+            self.series,
             "Each sample is a process of its own, on the cores of servers, that does one thing N times and says how long that took.",
             &[],
             self.metric,
             |subject| {
                 let said = bed.run(&subject.at(subject.times), &subject.env)?;
-                let timing: Timing = serde_json::from_slice(&said.stdout).context("it printed no timing")?;
-                ensure!(timing.iterations > 0, "it did nothing");
-                Ok(timing.seconds / f64::from(timing.iterations))
+                let said: Said = serde_json::from_slice(&said.stdout).context("it printed no timing")?;
+                said.value(self.metric)
             },
         )?];
         if self.instructions {
@@ -104,7 +115,7 @@ impl TimedSuite {
         }
         let subjects = self.subjects.iter().map(|subject| Subject {
             name: subject.name.to_owned(),
-            is: subject.is.to_owned(),
+            is: subject.is.clone(),
             command: subject.at(subject.times),
             image_digest: subject.image.and_then(|image| bed.peer_digest(image)),
         });
@@ -178,7 +189,7 @@ mod tests {
     fn a_program_is_told_how_often() {
         let subject = TimedSubject {
             name: "a",
-            is: "a",
+            is: "a".to_owned(),
             argv: ["program", "what", TIMES, "file"].map(str::to_owned).into(),
             env: BTreeMap::new(),
             times: 5,
@@ -189,8 +200,19 @@ mod tests {
 
     #[test]
     fn a_timing_has_nothing_else() {
-        let timing: Timing = serde_json::from_str("{\"seconds\": 0.000000500, \"iterations\": 2}").unwrap();
-        assert_eq!(timing, Timing { seconds: 5e-7, iterations: 2 });
-        assert!(serde_json::from_str::<Timing>("{\"seconds\": 1, \"iterations\": 2, \"unit\": 1}").is_err());
+        let said: Said = serde_json::from_str("{\"seconds\": 0.000000500, \"iterations\": 2}").unwrap();
+        assert_eq!(said, Said { seconds: Some(5e-7), bytes: None, iterations: 2 });
+        assert!(serde_json::from_str::<Said>("{\"seconds\": 1, \"iterations\": 2, \"unit\": 1}").is_err());
+    }
+
+    #[test]
+    fn what_is_said_is_for_one() {
+        let time = Said { seconds: Some(0.5), bytes: None, iterations: 2 };
+        assert_eq!(time.value(Metric::PublishSeconds).unwrap(), 0.25);
+        assert_eq!(time.value(Metric::ChangesPerSecond).unwrap(), 4.0);
+        assert!(time.value(Metric::BytesPerEntry).unwrap_err().to_string().contains("bytes"));
+        let size = Said { seconds: None, bytes: Some(174.0), iterations: 2 };
+        assert_eq!(size.value(Metric::BytesPerEntry).unwrap(), 87.0);
+        assert!(Said { iterations: 0, ..time }.value(Metric::WallSeconds).is_err());
     }
 }

@@ -20,6 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("plugin-testing", &["plugin-host"]),
     ("test-services", &[]),
     ("forker", &["server-log"]),
+    ("forker-bare", &["forker"]),
     ("forker-examples", &["forker"]),
     ("server-log", &[]),
     ("http-front", &["server-log"]),
@@ -30,6 +31,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // Reaches Redis as the daemon does.
     ("redis-cache", &["plugin-sdk", "plugin-settings", "redis-link"]),
     ("backend-entry", &["backend-map", "server-log"]),
+    ("backend-bench", &["backend-map"]),
     // Reads what the publisher of that crate writes.
     ("snapshot-resolver", &["plugin-sdk", "plugin-settings", "backend-map"]),
     ("socket-resolver", &["plugin-sdk", "plugin-settings", "backend-map"]),

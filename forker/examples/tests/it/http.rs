@@ -15,8 +15,8 @@ fn connect(service: &Service) -> TcpStream {
     stream
 }
 
-pub(crate) fn ask(mut stream: TcpStream, path: &str) -> String {
-    // In one piece, where `write!` makes three: the bare loop reads no request twice.
+fn ask(mut stream: TcpStream, path: &str) -> String {
+    // In one piece, where `write!` makes three.
     let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();

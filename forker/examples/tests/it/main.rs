@@ -1,6 +1,5 @@
 //! Each example is started, asked by a real client, reloaded and stopped.
 
-mod bare;
 mod grpc;
 mod http;
 #[path = "../../../tests/it/service.rs"]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use super::server::{GO, libraries};
+use super::programs::{GO, libraries};
 use crate::bench::bed::Bed;
 use crate::bench::metric::Metric;
 use crate::bench::timed_suite::{TIMES, TimedSubject, TimedSuite};
@@ -14,14 +14,15 @@ pub(super) const PEERS: &[&str] = &[GO];
 
 /// The suite.
 pub(super) fn suite(bed: &Bed<'_>) -> Result<TimedSuite> {
-    let subject = |name, is, what: &str, times| -> Result<TimedSubject> {
+    let subject = |name, is: &str, what: &str, times| -> Result<TimedSubject> {
         let argv = vec![bed.program("plugin-bench")?, what.to_owned(), TIMES.to_owned(), bed.program("ip")?];
-        Ok(TimedSubject { name, is, argv, env: BTreeMap::new(), times, image: None })
+        Ok(TimedSubject { name, is: is.to_owned(), argv, env: BTreeMap::new(), times, image: None })
     };
     Ok(TimedSuite {
         name: "load",
         question: "How long does it take to get a plugin, all checks included, and how much of that is the judgement? The plugin is `ip`. Files are in the \
                    page cache, as those of a server that was just deployed are.",
+        series: "time",
         metric: Metric::WallSeconds,
         instructions: false,
         subjects: vec![
@@ -30,7 +31,7 @@ pub(super) fn suite(bed: &Bed<'_>) -> Result<TimedSuite> {
             subject("load-100", "the same, each of a hundred in one process", "load", 100)?,
             TimedSubject {
                 name: "go-open",
-                is: "Go's `plugin.Open` and a look-up, by a program that has net/http linked in",
+                is: "Go's `plugin.Open` and a look-up, by a program that has net/http linked in".to_owned(),
                 argv: vec![bed.peer(GO, "usr/bin/go-open"), bed.peer(GO, "usr/lib/peer/ip.so")],
                 env: BTreeMap::from([libraries(bed, GO)]),
                 times: 1,

@@ -1,23 +1,11 @@
-//! What a server costs that does nothing but answer: the loop that others are measured against. No master, no HTTP library, one thread.
-//!
-//! Start it once for each core that is to be used: the port is shared (SO_REUSEPORT).
+//! What a server costs that does nothing but answer whatever ends with an empty line: no master, no HTTP library, one thread a process.
 
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 
-use clap::Parser;
-use forker::socket::Address;
-use forker_examples::{Served, shared_listener};
+use forker_bare::{Served, listen};
 use rustix::event::epoll::{CreateFlags, Event, EventData, EventFlags, add, create, wait};
-
-/// Answers `greeting!!!` to whatever ends with an empty line.
-#[derive(Parser)]
-struct Flags {
-    /// Where to listen; where that is, is the one line that it prints
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
-    listen: Address,
-}
 
 const LISTENER: u64 = 0;
 const STAYS: &[u8] =
@@ -26,8 +14,7 @@ const ENDS: &[u8] =
     b"HTTP/1.1 200 OK\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\ncontent-length: 11\r\n\r\ngreeting!!!";
 
 fn main() -> Served {
-    let listener = shared_listener(&Flags::parse().listen)?;
-    println!("{}", listener.local_addr()?);
+    let listener = listen()?;
     let epoll = create(CreateFlags::CLOEXEC)?;
     add(&epoll, &listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
     let mut connections = HashMap::new();

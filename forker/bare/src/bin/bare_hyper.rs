@@ -1,12 +1,8 @@
-//! What hyper costs alone: no master, one runtime of one thread. The second thing that others are measured against.
-//!
-//! Start it once for each core that is to be used: the port is shared (SO_REUSEPORT).
+//! What hyper costs alone: no master, one runtime of one thread a process.
 
 use std::convert::Infallible;
 
-use clap::Parser;
-use forker::socket::Address;
-use forker_examples::{Served, shared_listener};
+use forker_bare::{Served, listen};
 use http::{HeaderValue, Request, Response, header};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -15,17 +11,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-/// Answers `greeting!!!`.
-#[derive(Parser)]
-struct Flags {
-    /// Where to listen; where that is, is the one line that it prints
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
-    listen: Address,
-}
-
 fn main() -> Served {
-    let listener = shared_listener(&Flags::parse().listen)?;
-    println!("{}", listener.local_addr()?);
+    let listener = listen()?;
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let listener = TcpListener::from_std(listener)?;
         loop {

@@ -26,6 +26,7 @@ const PROGRAMS: &str = "usr/bin";
 const RESOLVERS: &str = "usr/lib/ngx-backend";
 const MODULES: &str = "usr/lib/nginx/modules";
 const LICENCES: &str = "usr/share/doc/ngx-backend";
+const STD_LICENCE: &str = "usr/share/doc/libstd-rust-web-dev/copyright";
 /// The name under which a container engine finds the image that was loaded last.
 const TAG: &str = "dynlab/ngx-backend:latest";
 const SECOND: u64 = 1_000_000_000;
@@ -64,9 +65,13 @@ fn ensure(ground: &Ground, arch: Arch) -> Result<Image> {
     }
     let name = module.file_name().context("a module has a name")?.to_string_lossy().into_owned();
     take(&module, format!("{MODULES}/{name}"), false)?;
+    take(&built.join(build::release::NOTICES), format!("{LICENCES}/{}", build::release::NOTICES), false)?;
     for licence in ["LICENSE-APACHE", "LICENSE-MIT"] {
         take(&ground.repository.join(licence), format!("{LICENCES}/{licence}"), false)?;
     }
+    // Rust's own library is part of every program.
+    let toolchain = ground.image(build::TOOLCHAIN)?;
+    take(&toolchain.rootfs.join(STD_LICENCE), STD_LICENCE.to_owned(), false)?;
     for (source, place) in below(&ground.repository.join(OWN_FILES))? {
         take(&source, place, false)?;
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use rustix::fs::Mode;
-use rustix::process::{Signal, getpid, set_child_subreaper, umask};
+use rustix::process::{Pid, Signal, getpid, set_child_subreaper, umask};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -32,8 +32,7 @@ pub(crate) fn run() -> Result<u8> {
     let identity = Identity::of_this_process()?;
     // Before there are threads, since credentials are theirs.
     identity.join_workers()?;
-    // Where an engine has put its own init before it, orphans still come here.
-    set_child_subreaper(Some(getpid())).context("cannot become the reaper of orphans")?;
+    adopt_orphans();
     let signals = listen_for_signals()?;
     ground::prepare(&settings, identity)?;
     greet(&settings, identity);
@@ -41,6 +40,15 @@ pub(crate) fn run() -> Result<u8> {
     let processes = Processes::new(identity);
     let mut service = Service { settings, identity, supervisor, processes, began: Instant::now() };
     service.serve(&signals, first)
+}
+
+/// Where an engine has put its own init before this process, orphans still come here. Emulators do not know of that.
+fn adopt_orphans() {
+    if getpid() != Pid::INIT
+        && let Err(error) = set_child_subreaper(Some(getpid()))
+    {
+        tracing::warn!(%error, "orphans go to another process");
+    }
 }
 
 fn greet(settings: &Settings, identity: Identity) {

@@ -5,6 +5,7 @@ mod compile_rust;
 mod manifest;
 pub(crate) mod nginx;
 pub(crate) mod nginx_modules;
+mod notices;
 pub(crate) mod release;
 mod room;
 mod sources;

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use plugin_compat::ElfFacts;
 
 use super::compile_rust::{self, cargo_environment};
+use super::notices;
 use super::sources::{self, Workspace};
 use super::{Built, Manifest, TOOLCHAIN, Workshop, build_folder, run_inside, sha256, vendor};
 use crate::atomic;
@@ -24,6 +25,10 @@ const PACKAGES: [(&str, &str, Kind); 4] = [
 /// Beside the profile `release`: smaller files, for more time to link. Unwinding stays, which the contract of plugins needs.
 const SMALLER: [(&str, &str); 2] =
     [("CARGO_PROFILE_RELEASE_LTO", "fat"), ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1")];
+
+/// The licences of all crates that are linked into these and into the module, whose workspace is this.
+pub(crate) const NOTICES: &str = "CRATES";
+const MODULE: (&str, &str) = ("ngx-backend/module", "ngx-http-set-backend-module");
 
 /// The folder below `dist/<target>/`, and that of cargo's state.
 const FOLDER: &str = "ngx-backend";
@@ -49,7 +54,10 @@ pub(crate) fn ensure(ground: &Ground, arch: Arch) -> Result<PathBuf> {
     for (package, ..) in PACKAGES {
         digests.push(workspace.digest_of(package)?);
     }
-    let common = sources::digest_of_files(&ground.repository, [Path::new("Cargo.toml")])?;
+    let common = sources::digest_of_files(
+        &ground.repository,
+        [Path::new("Cargo.toml"), &Path::new(MODULE.0).join("Cargo.lock")],
+    )?;
     let all = format!("{} {target} {common} {SMALLER:?} {}", toolchain.digest, digests.join(" "));
     let inputs = format!("sha256:{}", sha256(all.as_bytes()));
     let is_known = Manifest::read_verified(&folder)
@@ -81,6 +89,24 @@ pub(crate) fn ensure(ground: &Ground, arch: Arch) -> Result<PathBuf> {
             inputs: inputs.clone(),
         });
     }
+    let own = PACKAGES.map(|(package, ..)| package);
+    let notices = format!(
+        "Crates that are part of the programs and plugins, each under the licence that is named behind it.\n\n{}\n\
+         Crates that are part of the nginx module.\n\n{}",
+        notices::of(&workshop, "", &own, &target)?,
+        notices::of(&workshop, MODULE.0, &[MODULE.1], &target)?
+    );
+    atomic::write(&folder.join(NOTICES), notices.as_bytes())?;
+    artifacts.push(Built {
+        name: NOTICES.to_owned(),
+        kind: "notices".to_owned(),
+        file: NOTICES.to_owned(),
+        sha256: sha256(notices.as_bytes()),
+        size: notices.len() as u64,
+        glibc_floor: None,
+        source_digest: inputs.clone(),
+        inputs: inputs.clone(),
+    });
     Manifest { target, image_digest: toolchain.digest.clone(), artifacts }.write(&folder)?;
     Ok(folder)
 }

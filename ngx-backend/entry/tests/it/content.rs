@@ -56,14 +56,28 @@ fn nobody_but_root_can_change_anything() {
 }
 
 #[test]
-fn every_package_has_its_licence_there() {
-    with(|_, files| {
-        for package in ["libc6", "libcrypt1", "libpcre2-8-0", "libssl3t64", "libzstd1", "nginx", "zlib1g"] {
+fn every_package_and_crate_has_its_licence_there() {
+    with(|release, files| {
+        for package in [
+            "libc6",
+            "libcrypt1",
+            "libpcre2-8-0",
+            "libssl3t64",
+            "libstd-rust-web-dev",
+            "libzstd1",
+            "nginx",
+            "zlib1g",
+        ] {
             let copyright = format!("usr/share/doc/{package}/copyright");
             assert!(files.contains(&copyright), "{copyright}");
         }
         for licence in ["LICENSE-APACHE", "LICENSE-MIT"] {
             assert!(files.contains(&format!("usr/share/doc/ngx-backend/{licence}")), "{licence}");
+        }
+        // And every crate.
+        let crates = fs::read_to_string(release.rootfs.join("usr/share/doc/ngx-backend/CRATES")).unwrap();
+        for part in ["redb-", "hyper-", "ngx-", "Apache License", "Permission is hereby granted"] {
+            assert!(crates.contains(part), "{part}");
         }
     });
 }

@@ -69,6 +69,20 @@ fn without_a_token_only_the_inside_changes_anything() {
 }
 
 #[test]
+fn a_domain_may_be_as_long_as_names_are() {
+    let label = "a".repeat(60);
+    let domain = [label.as_str(), &label, &label, &label, "test"].join(".");
+    let running = match Running::start(&[("DOMAIN", &format!("{domain},b.test"))]) {
+        Ok(running) => running,
+        Err(missing) => return eprintln!("skipped: {}", missing.0),
+    };
+    for domain in [&domain, "b.test"] {
+        assert_eq!(running.get(&format!("api.{domain}"), "/healthz").status, 200, "{domain}");
+    }
+    assert_eq!(running.get("api.example.test", "/healthz").status, 404);
+}
+
+#[test]
 fn a_websocket_gets_through() {
     let running = match Running::start(&[]) {
         Ok(running) => running,

@@ -64,7 +64,7 @@ const SMALL_DELTA: usize = 4_096;
 const BASE_PER_DELTA: u64 = 64;
 /// A delta of that many times what should have become a base is not published before that base is there: so large an import is published as a whole.
 const DELTA_LIMIT: usize = 8;
-/// Between attempts after a failed one.
+/// Between attempts after a failed one, and between looks at what is published while nothing changes.
 const PAUSE: Duration = Duration::from_secs(1);
 
 impl Publishing {
@@ -160,14 +160,13 @@ impl Worker {
         // Set while the last attempt has failed.
         let mut retry = false;
         loop {
-            let first = if retry {
-                messages.recv_timeout(PAUSE + PAUSE / 10)
-            } else {
-                messages.recv().map_err(Into::into)
-            };
-            let first = match first {
+            let first = match messages.recv_timeout(PAUSE + PAUSE / 10) {
                 Ok(first) => Some(first),
-                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Timeout) if retry => None,
+                Err(RecvTimeoutError::Timeout) => {
+                    retry = !self.look();
+                    continue;
+                }
                 Err(RecvTimeoutError::Disconnected) => return,
             };
             let mut heard = Heard { anything: retry, ..Heard::default() };
@@ -258,6 +257,17 @@ impl Worker {
                 self.tally.trouble("publication", sentence(&error));
                 self.failed = Some(Instant::now());
                 false
+            }
+        }
+    }
+
+    /// Sees to it that what is published is there, which a worker of nginx that starts now depends on. Says whether it is.
+    fn look(&mut self) -> bool {
+        match self.publisher.check() {
+            Ok(()) => true,
+            Err(error) => {
+                self.tally.trouble("publication", sentence(&error));
+                self.begin_anew()
             }
         }
     }

@@ -8,7 +8,7 @@ use crate::tables::{base_name, DELTA};
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::hash::{BuildHasher, Hasher};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::{fchown, DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{fchown, DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The name of the control file.
@@ -37,7 +37,12 @@ pub struct Publisher {
     control: File,
     generation: u64,
     base: Option<(u64, u64)>,
+    /// Base and delta as they were when they were published.
+    published: Vec<(PathBuf, Stamp)>,
 }
+
+/// What a file is told by: device, number, length, and when its content was last changed.
+type Stamp = (u64, u64, u64, (i64, i64));
 
 /// A base that is being written. Independent of its publisher, so that changes may be published meanwhile.
 pub struct BaseWriter {
@@ -89,6 +94,9 @@ pub enum PublishError {
     /// The folder, or its control file, is another one than when it was opened: readers look there now.
     #[error("{0} was replaced or emptied; open it anew")]
     Replaced(PathBuf),
+    /// A published file is gone or another one, or something was written to it: readers that start now cannot use it.
+    #[error("{0} was changed or removed by somebody else")]
+    Changed(PathBuf),
     /// There is no base to change.
     #[error("nothing was published yet that could be changed")]
     NoBase,
@@ -134,8 +142,14 @@ impl Publisher {
                 file
             }
         };
-        let publisher =
-            Publisher { directory: directory.to_owned(), access, control, generation, base: None };
+        let publisher = Publisher {
+            directory: directory.to_owned(),
+            access,
+            control,
+            generation,
+            base: None,
+            published: Vec::new(),
+        };
         Ok(publisher)
     }
 
@@ -167,7 +181,10 @@ impl Publisher {
             Some(base) => (base.id, base.seed),
             None => self.base.ok_or(PublishError::NoBase)?,
         };
-        self.check_folder()?;
+        self.check_control()?;
+        if !has_new_base {
+            self.check_tables()?;
+        }
         let generation = self.generation + 1;
         let unfinished = self.directory.join(format!("{DELTA}{UNFINISHED}"));
         let file = BufWriter::new(create(&unfinished, self.access)?);
@@ -186,6 +203,13 @@ impl Publisher {
         if has_new_base {
             self.remove_other_files(id);
         }
+        self.published.clear();
+        for name in [base_name(id), DELTA.to_owned()] {
+            let path = self.directory.join(name);
+            // One that is gone already is noticed by the next check.
+            let stamp = stamp(&path).unwrap_or_default();
+            self.published.push((path, stamp));
+        }
         let header = made.header;
         Ok(Published { generation, delta: header.entries + header.removals, delta_bytes: header.length })
     }
@@ -195,12 +219,38 @@ impl Publisher {
         self.generation
     }
 
-    /// Whether readers look at the control file that we have.
-    fn check_folder(&self) -> Result<(), PublishError> {
+    /// Whether all that was published is there as it was. Costs a few system calls; does not read the tables.
+    ///
+    /// # Errors
+    /// [`PublishError::Replaced`] or [`PublishError::Changed`]: everything has to be published anew, by a publisher that opens the folder anew.
+    pub fn check(&self) -> Result<(), PublishError> {
+        self.check_control()?;
+        self.check_tables()
+    }
+
+    /// Whether readers look at the control file that we have, and find there what we wrote.
+    fn check_control(&self) -> Result<(), PublishError> {
         let path = self.directory.join(CONTROL);
         let ours = self.control.metadata().map_err(at("look at", &path))?;
         let is_ours = fs::metadata(&path).is_ok_and(|it| (it.dev(), it.ino()) == (ours.dev(), ours.ino()));
-        is_ours.then_some(()).ok_or_else(|| PublishError::Replaced(self.directory.clone()))
+        if !is_ours {
+            return Err(PublishError::Replaced(self.directory.clone()));
+        }
+        let expected = control::content(self.generation);
+        let mut found = vec![0; expected.len()];
+        let is_whole = self.control.read_exact_at(&mut found, 0).is_ok() && found == expected;
+        if is_whole {
+            Ok(())
+        } else {
+            Err(PublishError::Changed(path))
+        }
+    }
+
+    fn check_tables(&self) -> Result<(), PublishError> {
+        match self.published.iter().find(|(path, published)| stamp(path) != Some(*published)) {
+            Some((path, _)) => Err(PublishError::Changed(path.clone())),
+            None => Ok(()),
+        }
     }
 
     /// Former bases, which readers keep as long as they need them, and what was left unfinished. One that stays costs space only.
@@ -244,6 +294,12 @@ impl NewBase {
     pub fn entries(&self) -> u64 {
         self.entries
     }
+}
+
+/// `None` if there is no file.
+fn stamp(path: &Path) -> Option<Stamp> {
+    let it = fs::metadata(path).ok()?;
+    Some((it.dev(), it.ino(), it.len(), (it.mtime(), it.mtime_nsec())))
 }
 
 /// The control file of a former publisher, and where it stopped. A garbled one is replaced.

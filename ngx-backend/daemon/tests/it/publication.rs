@@ -107,6 +107,12 @@ fn a_publication_that_fails_is_told_and_done_anew(stores: &Stores) {
     daemon.put("a", "192.0.2.3:80");
     until("the next", || published(&reader, "a").as_deref() == Some("192.0.2.3:80"));
 
+    // Nobody need change anything for that to be noticed.
+    std::fs::remove_file(daemon.path("map/delta")).unwrap();
+    until("the delta", || daemon.path("map/delta").exists());
+    assert_eq!(published(&daemon.reader(), "b").as_deref(), Some("192.0.2.2:80"));
+    until("the log", || daemon.line("map/delta was changed or removed by somebody else").is_some());
+
     // A file in its place cannot be published to until it is gone.
     std::fs::remove_dir_all(daemon.path("map")).unwrap();
     std::fs::write(daemon.path("map"), "").unwrap();

@@ -133,3 +133,43 @@ fn readers_never_see_a_mixture() {
 fn port(address: Option<String>) -> u16 {
     address.unwrap().rsplit(':').next().unwrap().parse().unwrap()
 }
+
+/// Whoever starts to read after that would find no table, however well those fare who have it mapped.
+#[test]
+fn a_publisher_notices_what_others_did_to_its_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = || {
+        let mut files = fs::read_dir(folder.path()).unwrap().flatten().map(|file| file.path());
+        files.find(|path| path.file_name().unwrap().to_string_lossy().starts_with("base-")).unwrap()
+    };
+    let path = |name: &str| folder.path().join(name);
+    let cut =
+        |path: &std::path::Path| fs::OpenOptions::new().write(true).open(path).unwrap().set_len(64).unwrap();
+    let faults: [&dyn Fn(); 8] = [
+        &|| fs::remove_file(path("delta")).unwrap(),
+        &|| cut(&path("delta")),
+        &|| fs::remove_file(base()).unwrap(),
+        &|| cut(&base()),
+        &|| fs::write(base(), vec![0; fs::metadata(base()).unwrap().len() as usize]).unwrap(),
+        &|| fs::remove_file(path("control")).unwrap(),
+        &|| cut(&path("control")),
+        &|| fs::write(path("control"), [0; 4096]).unwrap(),
+    ];
+    for (number, fault) in faults.iter().enumerate() {
+        let mut first = publisher(folder.path());
+        publish_base(&mut first, &[entry("a", "192.0.2.1:1")]);
+        publish_changes(&mut first, &[("b", Some("192.0.2.2:1"))]);
+        first.check().unwrap();
+        fault();
+        let noticed = first.check().unwrap_err();
+        assert!(
+            matches!(noticed, PublishError::Changed(_) | PublishError::Replaced(_)),
+            "{number}: {noticed}"
+        );
+        assert!(first.publish(None, []).is_err(), "{number}: a change would not reach all readers");
+        let mut anew = publisher(folder.path());
+        publish_base(&mut anew, &[entry("a", "192.0.2.3:1")]);
+        anew.check().unwrap();
+        assert_eq!(find(&reader(folder.path()).0, "a").as_deref(), Some("192.0.2.3:1"), "{number}");
+    }
+}

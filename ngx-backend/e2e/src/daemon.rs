@@ -54,6 +54,7 @@ impl Daemon {
         let child = command
             .env_clear()
             .env("BACKEND_TOKEN", Daemon::TOKEN)
+            .env("BACKEND_ACCESS_LOG", "off")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)

@@ -37,7 +37,7 @@ pub struct Publisher {
     control: File,
     generation: u64,
     base: Option<(u64, u64)>,
-    /// Base and delta as they were when they were published.
+    /// The base, then the delta, as they were when they were published.
     published: Vec<(PathBuf, Stamp)>,
 }
 
@@ -183,7 +183,8 @@ impl Publisher {
         };
         self.check_control()?;
         if !has_new_base {
-            self.check_tables()?;
+            // The delta is replaced in any case.
+            check_files(self.published.get(..1).unwrap_or_default())?;
         }
         let generation = self.generation + 1;
         let unfinished = self.directory.join(format!("{DELTA}{UNFINISHED}"));
@@ -225,7 +226,7 @@ impl Publisher {
     /// [`PublishError::Replaced`] or [`PublishError::Changed`]: everything has to be published anew, by a publisher that opens the folder anew.
     pub fn check(&self) -> Result<(), PublishError> {
         self.check_control()?;
-        self.check_tables()
+        check_files(&self.published)
     }
 
     /// Whether readers look at the control file that we have, and find there what we wrote.
@@ -243,13 +244,6 @@ impl Publisher {
             Ok(())
         } else {
             Err(PublishError::Changed(path))
-        }
-    }
-
-    fn check_tables(&self) -> Result<(), PublishError> {
-        match self.published.iter().find(|(path, published)| stamp(path) != Some(*published)) {
-            Some((path, _)) => Err(PublishError::Changed(path.clone())),
-            None => Ok(()),
         }
     }
 
@@ -293,6 +287,14 @@ impl NewBase {
     /// Entries in it.
     pub fn entries(&self) -> u64 {
         self.entries
+    }
+}
+
+/// Whether these files are there as they were.
+fn check_files(files: &[(PathBuf, Stamp)]) -> Result<(), PublishError> {
+    match files.iter().find(|(path, published)| stamp(path) != Some(*published)) {
+        Some((path, _)) => Err(PublishError::Changed(path.clone())),
+        None => Ok(()),
     }
 }
 

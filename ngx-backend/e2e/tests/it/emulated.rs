@@ -1,7 +1,10 @@
 //! The module of the other architecture, under emulation.
 
-use backend_e2e::{Edition, Nginx, Setup};
+use backend_e2e::{Daemon, Edition, Nginx, Setup};
 use serde_json::json;
+use test_services::wait_for;
+
+use crate::PATIENCE;
 
 #[test]
 fn the_module_for_aarch64_does_its_work() {
@@ -10,7 +13,9 @@ fn the_module_for_aarch64_does_its_work() {
     }
     let setup = Setup::default()
         .with_host("later.test", json!({ "after_ms": 50, "upstreams": [["127.0.0.1:8002", 1]] }))
-        .with_host("half.test", json!({ "upstreams": [["127.0.0.1:8009", 1], ["127.0.0.1:8003", 1]] }));
+        .with_host("half.test", json!({ "upstreams": [["127.0.0.1:8009", 1], ["127.0.0.1:8003", 1]] }))
+        .with_http("set_backend_library /run/nginx/snapshot.so; set_backend_map /run/nginx/map;")
+        .with_http("set_backend_missing 404;");
     let nginx = match Nginx::start(Edition { version: "1.22", arch: "aarch64" }, &setup) {
         Ok(nginx) => nginx,
         Err(missing) => return eprintln!("skipped: {}", missing.0),
@@ -23,6 +28,17 @@ fn the_module_for_aarch64_does_its_work() {
     }
     for _ in 0..4 {
         assert!(nginx.get("half.test", "/balanced/").body.starts_with("three "));
+    }
+    // What is published here is read there.
+    let daemon = Daemon::start(env!("CARGO_BIN_EXE_backend-e2e-daemon"), nginx.folder());
+    for port in [8001, 8002, 8003] {
+        daemon.put("published.test", json!([format!("127.0.0.1:{port}")]));
+        let name = ["one ", "two ", "three "][port - 8001];
+        for path in ["/variable/", "/balanced/"] {
+            wait_for(name, PATIENCE, || {
+                nginx.get("published.test", path).body.starts_with(name).then_some(())
+            });
+        }
     }
     nginx.assert_healthy();
 }

@@ -194,3 +194,48 @@ fn damage_in_a_large_base_fails_the_lookups_that_meet_it_alone() {
     }
     assert!(good > hosts - 1_000 && damaged >= 25, "{good} good, {damaged} damaged");
 }
+
+/// In place, which no publisher does, under readers that have it mapped.
+#[test]
+fn whoever_shortens_a_published_file_ends_no_reader() {
+    let shorten = |path: &Path, length: u64| {
+        fs::OpenOptions::new().write(true).open(path).unwrap().set_len(length).unwrap()
+    };
+    for (hosts, is_copied) in [(100, true), (40_000, false)] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut publisher = publisher(folder.path());
+        let entries: Vec<_> = (0..hosts).map(|n| entry(&format!("h{n}.example"), "192.0.2.1:1")).collect();
+        publish_base(&mut publisher, &entries);
+        let (reader, _) = reader(folder.path());
+        assert_eq!(find(&reader, "h7.example").as_deref(), Some("192.0.2.1:1"));
+        let base = base_of(folder.path());
+        assert_eq!(fs::metadata(&base).unwrap().len() <= 1 << 20, is_copied);
+        for (path, length) in [(&base, 4096), (&base, 0), (&folder.path().join("delta"), 0)] {
+            shorten(path, length);
+            let (mut good, mut damaged) = (0, 0);
+            for entry in &entries {
+                let host = Host::parse(entry.pattern.to_string().as_bytes()).unwrap();
+                match reader.find(&host, |found| found.is_some()) {
+                    Ok(true) => good += 1,
+                    Ok(false) => panic!("{host:?} is said not to be known"),
+                    Err(error) => {
+                        assert!(error.to_string().starts_with("the table is garbled at byte"), "{error}");
+                        damaged += 1;
+                    }
+                }
+            }
+            assert_eq!(damaged == 0, is_copied, "{good} good, {damaged} damaged");
+        }
+        // Now it looks for what is new, and finds nothing that it could use.
+        shorten(&folder.path().join("control"), 0);
+        until("the refusal", || {
+            let _ = reader.find(&Host::parse(b"h7.example").unwrap(), |_| ());
+            reader.health().is_err()
+        });
+        assert!(publisher.check().is_err());
+        publish_base(&mut super::publisher(folder.path()), &entries);
+        until("the good one", || {
+            reader.find(&Host::parse(b"h7.example").unwrap(), |found| found.is_some()) == Ok(true)
+        });
+    }
+}

@@ -166,7 +166,9 @@ fn a_publisher_notices_what_others_did_to_its_files() {
             matches!(noticed, PublishError::Changed(_) | PublishError::Replaced(_)),
             "{number}: {noticed}"
         );
-        assert!(first.publish(None, []).is_err(), "{number}: a change would not reach all readers");
+        // A change would not reach all readers, unless it replaces just what is wrong.
+        let is_replaced = fs::metadata(path("delta")).map_or(true, |it| it.len() == 64);
+        assert_eq!(first.publish(None, []).is_ok(), is_replaced, "{number}");
         let mut anew = publisher(folder.path());
         publish_base(&mut anew, &[entry("a", "192.0.2.3:1")]);
         anew.check().unwrap();

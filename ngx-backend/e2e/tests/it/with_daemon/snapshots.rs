@@ -126,6 +126,92 @@ fn announce(nginx: &Nginx) {
     control.write_all_at(&(u64::from_le_bytes(generation) + 1).to_le_bytes(), 64).unwrap();
 }
 
+/// In place, while it is mapped, which no publisher does.
+#[test]
+fn whoever_shortens_what_is_published_ends_no_worker() {
+    // With few hosts a worker has its own copy, with many it shares the file.
+    for (hosts, is_copied) in [(1, true), (30_000, false)] {
+        with_each(&setup(SNAPSHOT), |nginx| {
+            let daemon = start(nginx);
+            let line =
+                |number: usize| json!({ "host": format!("h{number}.test"), "backend": "127.0.0.1:8001" });
+            let lines: String = (0..hosts).map(|number| format!("{}\n", line(number))).collect();
+            assert_eq!(daemon.ask("POST", "/import.ndjson", &lines).status, 200);
+            until_it_leads_to(nginx, "h0.test", "one");
+            // A daemon that starts publishes a base of all it has, which the worker takes up before anything is done to it.
+            drop(daemon);
+            let daemon = start(nginx);
+            let worker = nginx.workers()[0].pid;
+            wait_for("the base", PATIENCE, || {
+                assert_it_leads_to(nginx, "h0.test", "one");
+                nginx.workers()[0].maps().contains("/map/base-").eq(&!is_copied).then_some(())
+            });
+            for name in ["base-", "delta", "control"] {
+                fs::OpenOptions::new().write(true).open(published(nginx, name)).unwrap().set_len(0).unwrap();
+                for number in 0..200 {
+                    let answer = nginx.get(&format!("h{}.test", number % hosts), "/variable/");
+                    assert!(answer.status == 200 || !is_copied, "{name}: {answer:?} {}", nginx.log());
+                }
+            }
+            // The daemon has noticed, too.
+            wait_for("a new publication", PATIENCE, || {
+                let is_whole = ["base-", "delta", "control"]
+                    .map(|name| fs::metadata(published(nginx, name)).unwrap().len() > 0);
+                (is_whole == [true; 3] && daemon.ask("GET", "/healthz", "").status == 200).then_some(())
+            });
+            assert!(daemon.log().contains("was changed or removed by somebody else"), "{}", daemon.log());
+            for number in (0..hosts).step_by(100) {
+                until_it_leads_to(nginx, &format!("h{number}.test"), "one");
+            }
+            daemon.put("new.test", json!("127.0.0.1:8002"));
+            until_it_leads_to(nginx, "new.test", "two");
+            assert_eq!(nginx.workers()[0].pid, worker);
+        });
+    }
+}
+
+#[test]
+fn a_bus_error_of_somebody_else_ends_a_worker_as_ever() {
+    with_each(&setup(SNAPSHOT), |nginx| {
+        let daemon = start(nginx);
+        daemon.put("one.test", json!("127.0.0.1:8001"));
+        until_it_leads_to(nginx, "one.test", "one");
+        let worker = nginx.workers()[0].clone();
+        worker.signal(Signal::BUS);
+        wait_for("another worker", PATIENCE, || {
+            nginx.workers().first().is_some_and(|other| other.pid != worker.pid).then_some(())
+        });
+        nginx.wait_for_log("exited on signal 7");
+        until_it_leads_to(nginx, "one.test", "one");
+        // It is the one thing that the log should complain of.
+        fs::write(nginx.folder().join("error.log"), "").unwrap();
+    });
+}
+
+/// Workers that are there have it mapped; those that a reload starts would have nothing.
+#[test]
+fn what_somebody_removes_is_published_anew() {
+    with_each(&setup(SNAPSHOT), |nginx| {
+        let daemon = start(nginx);
+        daemon.put("one.test", json!("127.0.0.1:8001"));
+        until_it_leads_to(nginx, "one.test", "one");
+        for name in ["base-", "delta", "control"] {
+            let path = published(nginx, name);
+            fs::remove_file(&path).unwrap();
+            wait_for("a new publication", PATIENCE, || {
+                assert_it_leads_to(nginx, "one.test", "one");
+                let files = fs::read_dir(nginx.folder().join("map")).unwrap().flatten();
+                files
+                    .into_iter()
+                    .any(|file| file.file_name().to_string_lossy().starts_with(name))
+                    .then_some(())
+            });
+            nginx.reload();
+            until_it_leads_to(nginx, "one.test", "one");
+        }
+    });
+}
+
 #[test]
 fn the_folder_may_be_replaced_while_it_is_mapped() {
     with_each(&setup(SNAPSHOT), |nginx| {

@@ -57,16 +57,20 @@ pub(crate) fn run(flags: &NginxFlags, ground: &Ground) -> Result<()> {
 /// # Errors
 /// Sources that do not compile, with the compiler's words.
 pub(crate) fn ensure(ground: &Ground, version: &str, arch: Arch) -> Result<PathBuf> {
+    ensure_of(&source_digest(&ground.repository)?, ground, version, arch)
+}
+
+/// The same, given the [`source_digest`].
+pub(super) fn ensure_of(source_digest: &str, ground: &Ground, version: &str, arch: Arch) -> Result<PathBuf> {
     let workbench = Workbench::open(ground, version, arch)?;
     let target = workbench.target();
     let folder = ground.repository.join("dist").join(&target).join(format!("nginx-{version}"));
-    let source_digest = workbench.source_digest()?;
-    let inputs = workbench.inputs(&source_digest)?;
+    let inputs = workbench.inputs(source_digest)?;
     let known = Manifest::read_verified(&folder)
         .filter(|manifest| manifest.artifacts.iter().all(|built| built.inputs == inputs));
     let manifest = match known {
         Some(manifest) => manifest,
-        None => workbench.build(&folder, &source_digest, &inputs)?,
+        None => workbench.build(&folder, source_digest, &inputs)?,
     };
     let module = manifest.find(MODULE).with_context(|| format!("{} has no {MODULE}", folder.display()))?;
     Ok(module.path(&folder))
@@ -255,36 +259,6 @@ impl<'a> Workbench<'a> {
         super::build_folder_of(self.ground, &self.toolchain)
     }
 
-    /// Over the sources of the module, of its fixture and of what they link of this repository, and the versions of all else.
-    fn source_digest(&self) -> Result<String> {
-        let repository = &self.ground.repository;
-        let folder = repository.join(WORKSPACE);
-        let metadata = MetadataCommand::new()
-            .current_dir(&folder)
-            .no_deps()
-            .other_options(["--offline".to_owned(), "--locked".to_owned()])
-            .exec()
-            .with_context(|| format!("cannot read the workspace {WORKSPACE}"))?;
-        let mut files = vec![folder.join("Cargo.lock")];
-        let mut linked = Vec::new();
-        for package in &metadata.packages {
-            let manifest = package.manifest_path.as_std_path();
-            files.extend(sources::sources_of(manifest.parent().context("a manifest lies in a folder")?)?);
-            linked.extend(package.dependencies.iter().filter(|one| one.path.is_some()));
-        }
-        let files: Vec<PathBuf> = files
-            .iter()
-            .map(|file| file.strip_prefix(repository).map(Path::to_owned))
-            .collect::<Result<_, _>>()?;
-        let mut text = sources::digest_of_files(repository, files.iter().map(PathBuf::as_path))?;
-        let workspace = Workspace::read(repository)?;
-        let linked = linked.iter().map(|dependency| dependency.name.as_str());
-        for package in linked.chain(RESOLVERS.map(|(_, package)| package)) {
-            text.push_str(&workspace.digest_of(package)?);
-        }
-        Ok(format!("sha256:{}", sha256(text.as_bytes())))
-    }
-
     fn inputs(&self, source_digest: &str) -> Result<String> {
         let common = sources::digest_of_files(&self.ground.repository, [Path::new("Cargo.toml")])?;
         let images = [&self.toolchain, &self.headers, &self.libclang].map(|image| image.digest.as_str());
@@ -297,4 +271,33 @@ impl<'a> Workbench<'a> {
 fn read(folder: &Path, library: &str) -> Result<Vec<u8>> {
     let file = folder.join(format!("lib{}.so", library.replace('-', "_")));
     std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))
+}
+
+/// Over the sources of the module, of its fixture and of what they link of this repository, and the versions of all else.
+pub(super) fn source_digest(repository: &Path) -> Result<String> {
+    let folder = repository.join(WORKSPACE);
+    let metadata = MetadataCommand::new()
+        .current_dir(&folder)
+        .no_deps()
+        .other_options(["--offline".to_owned(), "--locked".to_owned()])
+        .exec()
+        .with_context(|| format!("cannot read the workspace {WORKSPACE}"))?;
+    let mut files = vec![folder.join("Cargo.lock")];
+    let mut linked = Vec::new();
+    for package in &metadata.packages {
+        let manifest = package.manifest_path.as_std_path();
+        files.extend(sources::sources_of(manifest.parent().context("a manifest lies in a folder")?)?);
+        linked.extend(package.dependencies.iter().filter(|one| one.path.is_some()));
+    }
+    let files: Vec<PathBuf> = files
+        .iter()
+        .map(|file| file.strip_prefix(repository).map(Path::to_owned))
+        .collect::<Result<_, _>>()?;
+    let mut text = sources::digest_of_files(repository, files.iter().map(PathBuf::as_path))?;
+    let workspace = Workspace::read(repository)?;
+    let linked = linked.iter().map(|dependency| dependency.name.as_str());
+    for package in linked.chain(RESOLVERS.map(|(_, package)| package)) {
+        text.push_str(&workspace.digest_of(package)?);
+    }
+    Ok(format!("sha256:{}", sha256(text.as_bytes())))
 }

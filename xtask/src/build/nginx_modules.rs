@@ -36,16 +36,28 @@ pub(crate) struct BuiltModule {
     pub(crate) sha256: String,
 }
 
-/// Brings the modules for `nginx` up to date. In the order of `lab.toml`; none for those that are artifacts, which are built elsewhere.
+/// Brings the modules for each of `nginxes` up to date. In the order of `lab.toml`; none for those that are artifacts, which are built
+/// elsewhere.
 ///
 /// # Errors
 /// Sources that do not compile, with the compiler's words.
-pub(crate) fn ensure(lab: &Lab, nginx: &Nginx, ground: &Ground) -> Result<Vec<Option<BuiltModule>>> {
-    let what = || format!("modules for {}", nginx.name);
-    let ours = nginx::ensure(ground, &nginx.version, nginx.arch).with_context(what)?;
+pub(crate) fn ensure(
+    lab: &Lab,
+    nginxes: &[&Nginx],
+    ground: &Ground,
+) -> Result<Vec<Vec<Option<BuiltModule>>>> {
+    let source_digest = nginx::source_digest(&ground.repository)?;
+    let modules = nginxes.iter().map(|one| {
+        let ours = nginx::ensure_of(&source_digest, ground, &one.version, one.arch)?;
+        ensure_for(one, &ours, lab, ground).with_context(|| format!("modules for {}", one.name))
+    });
+    modules.collect()
+}
+
+fn ensure_for(nginx: &Nginx, ours: &Path, lab: &Lab, ground: &Ground) -> Result<Vec<Option<BuiltModule>>> {
     let folder = ours.parent().context("a module lies in a folder")?.join(FOLDER);
     let known = Manifest::read_verified(&folder);
-    let bench = Bench { lab, nginx, ground, ours: &ours };
+    let bench = Bench { lab, nginx, ground, ours };
     let (mut files, mut artifacts) = (Vec::new(), Vec::<Built>::new());
     for module in &lab.modules {
         let recipe = module.recipe()?;
@@ -57,7 +69,7 @@ pub(crate) fn ensure(lab: &Lab, nginx: &Nginx, ground: &Ground) -> Result<Vec<Op
                 let fresh = known.as_ref().and_then(|known| known.find(&module.name));
                 let built = match fresh.filter(|built| built.inputs == inputs) {
                     Some(built) => built.clone(),
-                    None => bench.build(&module.name, recipe, inputs, &folder).with_context(what)?,
+                    None => bench.build(&module.name, recipe, inputs, &folder)?,
                 };
                 let path = built.path(&folder);
                 artifacts.push(built);

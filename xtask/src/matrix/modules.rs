@@ -17,7 +17,7 @@ use self::observe::{PROGRAM, Place, Tried};
 use super::cell::{Cell, CellReason, NOT_RUN};
 use super::memory::Memory;
 use super::report::{ArtifactRow, NginxRow};
-use crate::build::nginx_modules;
+use crate::build::nginx_modules::{self, BuiltModule};
 use crate::build::{Built, Dist};
 use crate::engine::{self, Engine};
 use crate::ground::Ground;
@@ -73,14 +73,13 @@ impl<'a> Modules<'a> {
     ) -> Result<Modules<'a>> {
         let mut modules = Modules { lab, ground, engine, hosts: Vec::new(), subjects: Vec::new() };
         let is_asked_for = |nginx: &&Nginx| targets.iter().any(|target| nginx.is_of(target));
-        if !nginxes.is_empty() {
-            for built_for in lab.nginxes.iter().filter(is_asked_for) {
-                modules.build(built_for, dists)?;
-            }
-        }
+        let built_for: Vec<&Nginx> = lab.nginxes.iter().filter(is_asked_for).collect();
         // What nothing is loaded into need not be made.
-        if modules.subjects.is_empty() {
+        if nginxes.is_empty() || built_for.is_empty() {
             return Ok(modules);
+        }
+        for (nginx, built) in built_for.iter().zip(nginx_modules::ensure(lab, &built_for, ground)?) {
+            modules.add(nginx, built, dists)?;
         }
         let files = modules.subjects.iter().map(|subject| Ok(Facts::parse(&read(&modules.dist(subject))?)));
         let facts = files.collect::<Result<Vec<Result<Facts, ElfError>>>>()?;
@@ -121,9 +120,9 @@ impl<'a> Modules<'a> {
         })
     }
 
-    fn build(&mut self, built_for: &'a Nginx, dists: &[Dist]) -> Result<()> {
-        let files = nginx_modules::ensure(self.lab, built_for, self.ground)?;
-        for (module, built) in self.lab.modules.iter().zip(files) {
+    /// Those that were `built` for one nginx, in the order of `lab.toml`.
+    fn add(&mut self, built_for: &'a Nginx, built: Vec<Option<BuiltModule>>, dists: &[Dist]) -> Result<()> {
+        for (module, built) in self.lab.modules.iter().zip(built) {
             let (target, file, sha256) = match (module.recipe()?, built) {
                 (ModuleRecipe::Artifact(name), _) => {
                     // One for each architecture, whatever the versions.

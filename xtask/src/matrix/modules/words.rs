@@ -27,8 +27,13 @@ pub(super) fn code(complaint: &str) -> Option<&'static str> {
         ("is already loaded", "nginx.duplicate"),
     ];
     let is_of_another_version = complaint.starts_with("module ") && complaint.contains(" instead of ");
+    // Of the module itself this says nothing: glibc's words for a file of another machine are the same.
+    let is_library_missing =
+        complaint.contains(": cannot open shared object file") && !complaint.contains("(MODULE: ");
     let found = sentences.iter().find(|(words, _)| complaint.contains(words)).map(|(_, code)| *code);
-    found.or(is_of_another_version.then_some("nginx.version"))
+    found
+        .or(is_of_another_version.then_some("nginx.version"))
+        .or(is_library_missing.then_some("library.missing"))
 }
 
 #[cfg(test)]

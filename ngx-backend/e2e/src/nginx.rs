@@ -251,9 +251,7 @@ impl Nginx {
     /// # Panics
     /// If one does not take a connection, or there are not as many as there should be.
     pub fn connect_to_each_worker(&self) -> Vec<Connection> {
-        let workers = wait_for("all workers", PATIENCE, || {
-            Some(self.workers()).filter(|workers| workers.len() == self.worker_count)
-        });
+        let workers = self.all_workers();
         let connect = |wanted: &Process| {
             let others: Vec<_> = workers.iter().filter(|other| other.pid != wanted.pid).collect();
             others.iter().for_each(|other| other.stop());
@@ -310,6 +308,18 @@ impl Nginx {
     pub fn workers(&self) -> Vec<Process> {
         let is_worker = |process: &Process| process.title == "nginx: worker process";
         processes_of(&self.configuration).into_iter().filter(is_worker).collect()
+    }
+
+    /// The same once all of them serve, and those from before a reload have ended.
+    ///
+    /// # Panics
+    /// If there never are as many as there should be.
+    pub fn all_workers(&self) -> Vec<Process> {
+        wait_for("all workers", PATIENCE, || {
+            let children = processes_of(&self.configuration).len().saturating_sub(1);
+            Some(self.workers())
+                .filter(|workers| workers.len() == self.worker_count && children == self.worker_count)
+        })
     }
 
     /// Has it read its configuration again, and waits until others serve.

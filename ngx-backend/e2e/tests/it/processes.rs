@@ -26,7 +26,7 @@ fn the_master_has_nothing_of_the_resolver() {
         assert!(
             !master.descriptors().iter().any(|target| target.contains("eventfd") || target.contains("memfd"))
         );
-        for worker in nginx.workers() {
+        for worker in nginx.all_workers() {
             assert!(worker.maps().contains("/memfd:"), "{}", worker.maps());
         }
     });

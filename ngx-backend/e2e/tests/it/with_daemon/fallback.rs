@@ -128,7 +128,7 @@ fn the_master_has_no_thread_and_no_file_of_the_resolvers() {
         assert_eq!(master.threads(), 1);
         let has = |process: &Process, part: &str| process.maps().contains(part);
         assert!(!has(&master, "/map/control") && !has(&master, "/memfd:"), "{}", master.maps());
-        for worker in nginx.workers() {
+        for worker in nginx.all_workers() {
             assert!(has(&worker, "/map/control") && has(&worker, "/memfd:"), "{}", worker.maps());
             assert!(worker.threads() > 1, "the one that talks to the daemon");
         }

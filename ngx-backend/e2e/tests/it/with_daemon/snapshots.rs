@@ -67,7 +67,7 @@ fn workers_that_find_a_bad_table_say_so_and_the_next_good_one_is_taken() {
 
             // A worker that starts now has nothing else.
             nginx.reload();
-            wait_for("the old worker's end", PATIENCE, || (nginx.workers().len() == 1).then_some(()));
+            nginx.all_workers();
             let lines = || lines_with(&nginx.log(), "snapshot: has no table to look up in: ").join("\n");
             let is_told = |line: &str| line.contains(said);
             wait_for(said, PATIENCE, || lines().lines().last().is_some_and(is_told).then_some(()));

@@ -6,7 +6,10 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use plugin_host::{Admission, Candidate, Host, LoadError, Plugin, load as load_plugin};
+use plugin_host::{
+    Admission, Candidate, FaultPolicy, HandlerInstance, Host, LoadError, Plugin, Registry, Settings,
+    load as load_plugin,
+};
 
 /// Reads the file and judges its bytes, and lets go of them.
 pub(crate) fn judge(iterations: u32, plugin: &Path) -> Result<Duration, Box<dyn Error>> {
@@ -26,5 +29,24 @@ pub(crate) fn load(iterations: u32, plugin: &Path) -> Result<Duration, Box<dyn E
         (0..iterations).map(|_| load_plugin(&host, &Admission::default(), plugin)).collect();
     let took = started.elapsed();
     black_box(plugins?);
+    Ok(took)
+}
+
+/// Does what a server does at its start: all of [`load`], an instance of each, and each in the registry under a name of its own.
+pub(crate) fn registry(iterations: u32, plugin: &Path) -> Result<Duration, Box<dyn Error>> {
+    let host = Host::of_this_process(BTreeMap::new())?;
+    let started = Instant::now();
+    let registry = Registry::new(FaultPolicy::default(), |_| {});
+    for number in 0..iterations {
+        let plugin = load_plugin(&host, &Admission::default(), plugin)?;
+        let instance = HandlerInstance::create(&plugin, host.environment(), &Settings::default())?;
+        let identity = plugin.identity();
+        registry.publish(&format!("{}-{number}", identity.name), identity.version.clone(), instance);
+    }
+    let took = started.elapsed();
+    let all = registry.slots().len();
+    if all != iterations as usize {
+        return Err(format!("the registry has {all} plugins of {iterations}").into());
+    }
     Ok(took)
 }

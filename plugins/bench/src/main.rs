@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 const USAGE: &str = "plugin-bench WHAT ITERATIONS [PLUGIN]; WHAT is one of:
   direct boxed dyn linked     a call of a handler that does nothing
   ip-linked ip-loaded         a call of the handler `ip`; ip-loaded needs its PLUGIN
-  judge load                  a PLUGIN's file";
+  judge load registry         a PLUGIN's file";
 
 /// Status of wrong words, and of a plugin that cannot be loaded.
 const CANNOT: u8 = 2;
@@ -50,6 +50,7 @@ fn run(words: &[String]) -> Result<(Duration, u32), Box<dyn Error>> {
         ("ip-loaded", Some(plugin)) => calls::ip_loaded(iterations, plugin)?,
         ("judge", Some(plugin)) => loads::judge(iterations, plugin)?,
         ("load", Some(plugin)) => loads::load(iterations, plugin)?,
+        ("registry", Some(plugin)) => loads::registry(iterations, plugin)?,
         _ => return Err(USAGE.into()),
     };
     Ok((took, iterations))

@@ -29,6 +29,12 @@ pub(super) fn suite(bed: &Bed<'_>) -> Result<TimedSuite> {
             subject("judge", "reads the file and judges it: the first of a process", "judge", 1)?,
             subject("load", "reads, judges, loads and asks it: the first plugin of a process", "load", 1)?,
             subject("load-100", "the same, each of a hundred in one process", "load", 100)?,
+            subject(
+                "registry-100",
+                "a registry of a hundred: each loaded as before, made an instance and published under its name",
+                "registry",
+                100,
+            )?,
             TimedSubject {
                 name: "go-open",
                 is: "Go's `plugin.Open` and a look-up, by a program that has net/http linked in".to_owned(),
@@ -38,6 +44,12 @@ pub(super) fn suite(bed: &Bed<'_>) -> Result<TimedSuite> {
                 image: Some(GO),
             },
         ],
-        comparisons: &[("judge", "load"), ("load-100", "load"), ("load", "go-open"), ("load", "load")],
+        comparisons: &[
+            ("judge", "load"),
+            ("load-100", "load"),
+            ("registry-100", "load-100"),
+            ("load", "go-open"),
+            ("load", "load"),
+        ],
     })
 }

@@ -153,6 +153,12 @@ impl Lab {
 
     fn check(&self) -> Result<()> {
         let mut names = BTreeSet::new();
+        for program in &self.programs {
+            if !names.insert(program.name.as_str()) {
+                bail!("program {:?} is named twice; leave one of them out", program.name);
+            }
+        }
+        let mut names = BTreeSet::new();
         for artifact in &self.artifacts {
             if !names.insert(artifact.name.as_str()) {
                 bail!("artifact {:?} is named twice; give one of them another name", artifact.name);
@@ -288,6 +294,10 @@ mod tests {
         let scenario = |line: &str| format!("{}{line}", SCENARIO.replace("dyn-server-ip", "a"));
         let cases = [
             ("[[artifact]]\nname = \"ip\"\nkind = \"handler\"\ncargo = \"x\"", "named twice"),
+            (
+                "[[program]]\nname = \"p\"\npackage = \"x\"\n[[program]]\nname = \"p\"\npackage = \"x\"",
+                "program \"p\" is named twice",
+            ),
             (
                 "[[artifact]]\nname = \"a\"\nkind = \"handler\"\ncut = { of = \"b\", keep = \"50%\" }",
                 "does not stand before it",

@@ -25,15 +25,12 @@ impl Processes {
         Processes { identity, daemon: None, nginx: None }
     }
 
-    /// Starts one, in a group of its own: a terminal's Ctrl-C is for process 1, which stops both in order.
+    /// Starts one.
     pub(crate) fn start(&mut self, who: Who) -> io::Result<Pid> {
-        let mut command = match who {
+        let pid = spawn(match who {
             Who::Daemon => daemon(self.identity),
             Who::Nginx => nginx(),
-        };
-        let child = command.stdin(Stdio::null()).process_group(0).spawn()?;
-        // It is waited for with all others.
-        let pid = Pid::from_child(&child);
+        })?;
         *self.slot(who) = Some(pid);
         Ok(pid)
     }
@@ -78,6 +75,12 @@ impl Processes {
     }
 }
 
+/// Starts a program in a group of its own: a terminal's Ctrl-C is for process 1, which stops both in order. It is waited for with all others.
+fn spawn(mut command: Command) -> io::Result<Pid> {
+    let child = command.stdin(Stdio::null()).process_group(0).spawn()?;
+    Ok(Pid::from_child(&child))
+}
+
 /// Where its sockets are is what nginx's configuration says; the rest is for its own variables.
 fn daemon(identity: Identity) -> Command {
     let mut command = Command::new(place::DAEMON);
@@ -105,6 +108,33 @@ fn nginx() -> Command {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The only test here that has children: others' would be waited for, too.
+    #[test]
+    fn orphans_are_waited_for_and_the_two_are_told_of() {
+        let start = |script: &str| {
+            let mut command = Command::new("/bin/sh");
+            command.args(["-c", script]);
+            spawn(command).unwrap()
+        };
+        let orphan = start("exit 3");
+        let mut processes = Processes::new(Identity::User);
+        processes.daemon = Some(start("exit 2"));
+        processes.nginx = Some(start("kill -9 $$"));
+        let mut ended = Vec::new();
+        let is_there = || std::path::Path::new(&format!("/proc/{}", orphan.as_raw_nonzero())).exists();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        while ended.len() < 2 || is_there() {
+            assert!(std::time::Instant::now() < deadline, "{ended:?} {processes:?}");
+            ended.extend(processes.reap().unwrap());
+            std::thread::yield_now();
+        }
+        ended.sort_by_key(|(who, _)| *who == Who::Nginx);
+        assert_eq!(ended, [(Who::Daemon, Exit::Code(2)), (Who::Nginx, Exit::Signal(9))]);
+        // Neither has a number any more that a signal could go to.
+        assert_eq!((processes.daemon, processes.nginx), (None, None));
+        assert!(processes.signal(Who::Nginx, Signal::KILL).is_ok());
+    }
 
     #[test]
     fn the_daemon_drops_what_it_has_and_nginx_knows_no_token() {

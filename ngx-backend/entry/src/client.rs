@@ -2,9 +2,11 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use backend_map::Tables;
 
 use crate::identity::Identity;
 use crate::place;
@@ -29,10 +31,11 @@ pub(crate) fn healthz() -> Result<u8> {
     }
 }
 
-/// Whether what listens at `socket` is well.
-pub(crate) fn is_healthy(socket: &str) -> bool {
+/// Whether nginx can be started: the daemon that listens at `socket` is well; or it answers, and in `published` there is a table of before, as
+/// when its store is in a Redis that cannot be reached.
+pub(crate) fn is_ready(socket: &str, published: &str) -> bool {
     ask(socket, &request("GET", "/healthz", None, None), HEALTH_PATIENCE)
-        .is_ok_and(|(status, _)| status == 200)
+        .is_ok_and(|(status, _)| status == 200 || Tables::load(Path::new(published), None).is_ok())
 }
 
 /// `ngx-backend api`: the daemon knows who asks by the socket.
@@ -99,7 +102,31 @@ mod tests {
     use std::os::unix::net::UnixListener;
     use std::thread;
 
+    use backend_map::{Access, Publisher};
+
     use super::*;
+
+    #[test]
+    fn nginx_is_started_with_the_table_of_before_and_not_without_any() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, published) = (folder.path().join("a.sock"), folder.path().join("map"));
+        let (socket, map) = (path.to_string_lossy(), published.to_string_lossy());
+        assert!(!is_ready(&socket, &map));
+        let listener = UnixListener::bind(&path).unwrap();
+        thread::spawn(move || {
+            for status in ["200 OK", "503 No", "503 No"] {
+                let (mut stream, _) = listener.accept().unwrap();
+                assert!(stream.read(&mut [0; 512]).unwrap() > 0);
+                stream.write_all(format!("HTTP/1.0 {status}\r\n\r\n").as_bytes()).unwrap();
+            }
+        });
+        assert!(is_ready(&socket, &map), "the daemon is well");
+        let mut publisher = Publisher::open(&published, Access { group: None }).unwrap();
+        assert!(!is_ready(&socket, &map), "nothing is published");
+        let base = publisher.new_base().unwrap().finish().unwrap();
+        publisher.publish(Some(base), []).unwrap();
+        assert!(is_ready(&socket, &map));
+    }
 
     #[test]
     fn an_answer_is_a_status_and_what_follows() {
@@ -123,7 +150,8 @@ mod tests {
         let mut text = String::new();
         rest.read_to_string(&mut text).unwrap();
         assert_eq!((status, text.as_str()), (503, "ill\r\n\r\nstill"));
-        assert!(!is_healthy(&path));
+        let nothing = folder.path().to_string_lossy();
+        assert!(!is_ready(&path, &nothing));
         let asked = server.join().unwrap();
         let expected = "POST /entries.json HTTP/1.0\r\nHost: localhost\r\nAuthorization: Bearer sesame\r\nContent-Length: 2\r\n\r\n{}";
         assert_eq!(asked[0], expected);

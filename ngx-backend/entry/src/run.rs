@@ -178,7 +178,7 @@ impl Service {
             }
             events.push(Event::Ended(who, exit));
         }
-        if self.supervisor.awaits_daemon() && client::is_healthy(place::API_SOCKET) {
+        if self.supervisor.awaits_daemon() && client::is_ready(place::API_SOCKET, place::PUBLISHED) {
             events.push(Event::Ready);
         }
         events.push(Event::Passed);

@@ -22,7 +22,7 @@ pub(crate) enum Exit {
 /// What happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// The daemon has published its table and answers.
+    /// The daemon answers, and there is a table.
     Ready,
     Ended(Who, Exit),
     /// Somebody wants it to end.

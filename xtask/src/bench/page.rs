@@ -6,7 +6,7 @@ use bench_driver::WRK_COLUMNS;
 
 use super::metric::{Metric, duration};
 use super::plots;
-use super::raw::{Comparison, Sample, Series, Suite};
+use super::raw::{Comparison, Sample, Series, Subject, Suite};
 use super::run::Run;
 use super::statistics::{FEWEST_PAIRS, Ratio, Verdict, median};
 
@@ -121,7 +121,7 @@ fn medians(page: &mut String, suite: &Suite, series: &Series) {
         labels.join(" | "),
         " ---: |".repeat(labels.len())
     );
-    for subject in &suite.subjects {
+    for subject in measured(suite, series) {
         let count = series.samples_of(&subject.name, false).count();
         let _ = write!(page, "| {} | {count} |", subject.name);
         for &metric in &series.metrics {
@@ -130,6 +130,12 @@ fn medians(page: &mut String, suite: &Suite, series: &Series) {
         }
         page.push('\n');
     }
+}
+
+/// The subjects that were measured in this way; one of which all samples failed is among them, with a row that is empty.
+pub(crate) fn measured<'a>(suite: &'a Suite, series: &'a Series) -> impl Iterator<Item = &'a Subject> {
+    let has_samples = |subject: &&Subject| series.samples.iter().any(|sample| sample.subject == subject.name);
+    suite.subjects.iter().filter(has_samples)
 }
 
 fn ratios(page: &mut String, suite: &Suite, series: &Series) {
@@ -180,7 +186,7 @@ fn percentiles(page: &mut String, suite: &Suite, series: &Series) {
         heads.join(" | "),
         " ---: |".repeat(heads.len())
     );
-    for subject in &suite.subjects {
+    for subject in measured(suite, series) {
         let _ = write!(page, "| {} |", subject.name);
         for &percent in &columns {
             let value = percentile(series, &subject.name, percent);
@@ -221,7 +227,7 @@ fn wrk_columns(page: &mut String, suite: &Suite, series: &Series) {
         WRK_COLUMNS.join(" | "),
         " ---: |".repeat(WRK_COLUMNS.len())
     );
-    for subject in &suite.subjects {
+    for subject in measured(suite, series) {
         let _ = write!(page, "| {} |", subject.name);
         for (at, column) in WRK_COLUMNS.iter().enumerate() {
             let values: Vec<f64> = series
@@ -261,6 +267,18 @@ mod tests {
     #[test]
     fn everything_that_was_measured_is_on_the_page() {
         insta::assert_snapshot!(render(&super::super::run::tests::sample()));
+    }
+
+    #[test]
+    fn who_is_not_measured_in_some_way_has_no_row_there() {
+        let mut run = super::super::run::tests::sample();
+        let mut other = run.suites[0].series[0].clone();
+        other.name = "other".to_owned();
+        other.samples.retain(|sample| sample.subject == "plain");
+        run.suites[0].series.push(other);
+        let page = render(&run);
+        let (_, part) = page.split_once("### server: other").unwrap();
+        assert!(part.contains("| plain | 8 |") && !part.contains("| busy |"), "{part}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::svg::{Anchor, COLORS, GRID, Svg};
 use crate::bench::metric::duration;
-use crate::bench::page::{percent_name, percentile, percentile_columns};
+use crate::bench::page::{measured, percent_name, percentile, percentile_columns};
 use crate::bench::raw::{Series, Suite};
 
 const LEFT: f64 = 70.0;
@@ -13,9 +13,7 @@ const BOTTOM: f64 = 316.0;
 /// Plots the latencies of `series`.
 pub(super) fn plot(suite: &Suite, series: &Series) -> String {
     let columns = percentile_columns(series).unwrap_or_default();
-    let curves: Vec<(&str, Vec<(usize, f64)>)> = suite
-        .subjects
-        .iter()
+    let curves: Vec<(&str, Vec<(usize, f64)>)> = measured(suite, series)
         .map(|subject| {
             let points = columns.iter().enumerate().filter_map(|(at, &percent)| {
                 Some((at, percentile(series, &subject.name, percent).filter(|value| *value > 0.0)?))

@@ -19,6 +19,13 @@ fn a_daemon_that_dies_is_started_again_and_nginx_goes_on() {
     let _upstream = Upstream::listen(&running.path("run/up.sock"));
     assert_eq!(running.enter("www.example.test", "unix:/run/up.sock").status, 201);
     running.get_once(200, "www.example.test", "/");
+    // That may have been the daemon's own answer, which it gives before it has published; from now on there is the table alone.
+    wait_for("the publication", PATIENCE, || {
+        let metrics = running.exec(&["api", "GET", "/metrics"]).stdout;
+        let metrics = String::from_utf8_lossy(&metrics);
+        let count = metrics.lines().find_map(|line| line.strip_prefix("backend_publications_total "))?;
+        (count != "0").then_some(())
+    });
     for round in 0..3 {
         let before = running.processes(DAEMON);
         running.signal(DAEMON, Signal::KILL);

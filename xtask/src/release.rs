@@ -38,7 +38,7 @@ pub(crate) fn run(flags: &ReleaseFlags, ground: &Ground) -> Result<()> {
     let arches = if flags.arches.is_empty() { own.as_slice() } else { &flags.arches };
     for &arch in arches {
         let image = ensure(ground, arch)?;
-        let folder = ground.repository.join("dist").join(build::release::target(arch)).join("ngx-backend");
+        let folder = ground.repository.join("dist").join(arch.debian_target()).join("ngx-backend");
         let archive = folder.join("image.tar");
         images::write_file(&image, &[TAG], &archive)?;
         let (tag, size) = (images::tag(&image), size_of(&image.rootfs)?);

@@ -65,7 +65,7 @@ impl<'a> Bed<'a> {
     pub(crate) fn make(ground: &'a Ground, flags: &BenchFlags, peers: &[&str]) -> Result<Bed<'a>> {
         let lab = Lab::read(&ground.repository)?;
         let arch = engine::native();
-        let driver_target = format!("{arch}-unknown-linux-gnu");
+        let driver_target = arch.debian_target();
         let asked = flags.target.clone().unwrap_or_else(|| driver_target.clone());
         let target = lab.select_targets(std::slice::from_ref(&asked))?[0];
         if target.arch != arch {

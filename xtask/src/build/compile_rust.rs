@@ -16,14 +16,8 @@ pub(super) fn build(
     workshop: &Workshop<'_>,
     crates: &Path,
 ) -> Result<BTreeMap<String, PathBuf>> {
-    let bar = workshop.ground.progress.spinner(&format!("compile for {}", target.triple));
-    let count_unit = |line: &str| {
-        if line.starts_with("{\"reason\":\"compiler-artifact\"") {
-            bar.inc(1);
-        }
-    };
-    let stdout =
-        run_inside(workshop, &command(items, target), environment(items), Some(crates), Some(&count_unit))?;
+    let what = format!("compile for {}", target.triple);
+    let stdout = run(workshop, &what, &command(items, target), environment(items), crates)?;
     let products = Products::read(&stdout)?;
     let mut files = BTreeMap::new();
     for item in items {
@@ -45,21 +39,8 @@ pub(super) fn build(
 }
 
 fn command(items: &[Item<'_>], target: &Target) -> Vec<String> {
-    let mut argv: Vec<String> = [
-        "/usr/bin/cargo",
-        "build",
-        "--release",
-        "--locked",
-        "--offline",
-        "--config",
-        "/opt/dynlab/cargo-config.toml",
-    ]
-    .map(str::to_owned)
-    .to_vec();
-    argv.extend(vendored_config());
-    argv.extend(
-        ["--message-format", "json-render-diagnostics", "--target", &target.triple].map(str::to_owned),
-    );
+    let mut argv = ["/usr/bin/cargo", "build"].map(str::to_owned).to_vec();
+    argv.extend(release_options(&target.triple));
     let packages: BTreeSet<&str> = items
         .iter()
         .filter_map(|item| match item.recipe {
@@ -71,6 +52,35 @@ fn command(items: &[Item<'_>], target: &Target) -> Vec<String> {
         argv.extend(["--package", package].map(str::to_owned));
     }
     argv
+}
+
+/// Has cargo tell of each thing that it makes, one line each.
+const MESSAGES: [&str; 2] = ["--message-format", "json-render-diagnostics"];
+
+/// Runs a cargo build, shows under the name `what` how much is compiled, and gives cargo's messages.
+pub(super) fn run(
+    workshop: &Workshop<'_>,
+    what: &str,
+    argv: &[String],
+    env: Vec<(String, String)>,
+    crates: &Path,
+) -> Result<Vec<u8>> {
+    let bar = workshop.ground.progress.spinner(what);
+    let count_unit = |line: &str| {
+        if line.starts_with("{\"reason\":\"compiler-artifact\"") {
+            bar.inc(1);
+        }
+    };
+    let argv: Vec<String> = argv.iter().cloned().chain(MESSAGES.map(str::to_owned)).collect();
+    run_inside(workshop, &argv, env, Some(crates), Some(&count_unit))
+}
+
+/// Options with which everything is compiled that is shipped or loaded.
+pub(super) fn release_options(target: &str) -> Vec<String> {
+    let mut options = ["--release", "--locked", "--offline", "--target", target].map(str::to_owned).to_vec();
+    options.extend(["--config", "/opt/dynlab/cargo-config.toml"].map(str::to_owned));
+    options.extend(vendored_config());
+    options
 }
 
 /// Options that make cargo take every crate from the mounted folder.

@@ -63,7 +63,7 @@ pub(crate) fn ensure(ground: &Ground, version: &str, arch: Arch) -> Result<PathB
 /// The same, given the [`source_digest`].
 pub(super) fn ensure_of(source_digest: &str, ground: &Ground, version: &str, arch: Arch) -> Result<PathBuf> {
     let workbench = Workbench::open(ground, version, arch)?;
-    let target = workbench.target();
+    let target = workbench.arch.debian_target();
     let folder = ground.repository.join("dist").join(&target).join(format!("nginx-{version}"));
     let inputs = workbench.inputs(source_digest)?;
     let known = Manifest::read_verified(&folder)
@@ -120,11 +120,6 @@ impl<'a> Workbench<'a> {
         })
     }
 
-    /// nginx of Debian has glibc.
-    fn target(&self) -> String {
-        format!("{}-unknown-linux-gnu", self.arch)
-    }
-
     fn build(&self, folder: &Path, source_digest: &str, inputs: &str) -> Result<Manifest> {
         let what = format!("compile for nginx {} on {}", self.version, self.arch);
         let _bar = self.ground.progress.spinner(&what);
@@ -158,14 +153,14 @@ impl<'a> Workbench<'a> {
             publish(&resolvers, package, "resolver", name.to_owned())?;
         }
         let image_digest = self.toolchain.digest.clone();
-        let manifest = Manifest { target: self.target(), image_digest, artifacts };
+        let manifest = Manifest { target: self.arch.debian_target(), image_digest, artifacts };
         manifest.write(folder)?;
         Ok(manifest)
     }
 
     /// Where cargo puts what it makes for a purpose.
     fn products(&self, purpose: &str) -> PathBuf {
-        self.build_folder().join(purpose).join(self.target()).join("release")
+        self.build_folder().join(purpose).join(self.arch.debian_target()).join("release")
     }
 
     fn build_resolvers(&self) -> Result<()> {
@@ -175,23 +170,13 @@ impl<'a> Workbench<'a> {
         let workspace = Workspace::read(&self.ground.repository)?;
         let mut environment = compile_rust::cargo_environment(OF_RESOLVERS);
         let mut argv: Vec<String> = ["/usr/bin/cargo", "build"].map(str::to_owned).to_vec();
-        argv.extend(self.options());
+        argv.extend(compile_rust::release_options(&self.arch.debian_target()));
         for (_, package) in RESOLVERS {
             argv.extend(["--package", package].map(str::to_owned));
             environment.push((format!("DYNLAB_SOURCE_DIGEST_{package}"), workspace.digest_of(package)?));
         }
         super::run_inside(&workshop, &argv, environment, Some(&crates), None)?;
         Ok(())
-    }
-
-    /// How every build here is made.
-    fn options(&self) -> Vec<String> {
-        let target = self.target();
-        let mut options: Vec<String> =
-            ["--release", "--locked", "--offline", "--target", &target].map(str::to_owned).to_vec();
-        options.extend(["--config", "/opt/dynlab/cargo-config.toml"].map(str::to_owned));
-        options.extend(compile_rust::vendored_config());
-        options
     }
 
     /// Runs a cargo command over the module's workspace.
@@ -218,7 +203,7 @@ impl<'a> Workbench<'a> {
         let mut argv = vec!["/usr/bin/cargo".to_owned()];
         argv.extend(command.iter().map(|&word| word.to_owned()));
         if command[0] != "fmt" {
-            argv.extend(self.options());
+            argv.extend(compile_rust::release_options(&self.arch.debian_target()));
         }
         argv.extend(rest.iter().map(|&word| word.to_owned()));
         room.run(&argv, self.environment(command[0]), None)?;
@@ -229,7 +214,7 @@ impl<'a> Workbench<'a> {
     fn environment(&self, command: &str) -> Vec<(String, String)> {
         let source = format!("{HEADERS}/usr/share/nginx/src");
         let gcc = gcc(self.arch);
-        let target = self.target().replace('-', "_");
+        let target = self.arch.debian_target().replace('-', "_");
         let mut environment = compile_rust::cargo_environment(&self.purpose(command));
         let own = [
             ("NGINX_BUILD_DIR".to_owned(), format!("{source}/objs")),

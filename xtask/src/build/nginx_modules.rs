@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::nginx::{self, HEADERS};
-use super::{Built, Manifest, Room, TOOLCHAIN, inside, sha256, sources};
+use super::{Built, Manifest, Room, TOOLCHAIN, inside, read, sha256, sources};
 use crate::atomic;
 use crate::engine::Mount;
 use crate::ground::Ground;
-use crate::lab::{Arch, CModule, Lab, ModuleRecipe, Nginx};
+use crate::lab::{CModule, Lab, ModuleRecipe, Nginx};
 
 /// Beside ours.
 const FOLDER: &str = "fixtures";
@@ -79,7 +79,7 @@ fn ensure_for(nginx: &Nginx, ours: &Path, lab: &Lab, ground: &Ground) -> Result<
         files.push(path.map(|path| found(&path, ground)).transpose()?);
     }
     let image_digest = ground.image(TOOLCHAIN)?.digest;
-    let manifest = Manifest { target: target(nginx.arch), image_digest, artifacts };
+    let manifest = Manifest { target: nginx.arch.debian_target(), image_digest, artifacts };
     if known.as_ref() != Some(&manifest) {
         manifest.write(&folder)?;
     }
@@ -172,12 +172,4 @@ impl Bench<'_> {
 fn found(path: &Path, ground: &Ground) -> Result<BuiltModule> {
     let below = path.strip_prefix(ground.repository.join("dist")).context("modules lie in dist/")?;
     Ok(BuiltModule { file: below.to_string_lossy().into_owned(), sha256: sha256(&read(path)?) })
-}
-
-fn target(arch: Arch) -> String {
-    format!("{arch}-unknown-linux-gnu")
-}
-
-fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }

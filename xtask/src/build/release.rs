@@ -9,7 +9,7 @@ use plugin_compat::ElfFacts;
 use super::compile_rust::{self, cargo_environment};
 use super::notices;
 use super::sources::{self, Workspace};
-use super::{Built, Manifest, TOOLCHAIN, Workshop, build_folder, run_inside, sha256, vendor};
+use super::{Built, Manifest, TOOLCHAIN, Workshop, build_folder, sha256, vendor};
 use crate::atomic;
 use crate::ground::Ground;
 use crate::lab::Arch;
@@ -44,7 +44,7 @@ enum Kind {
 /// # Errors
 /// Sources that do not compile, with the compiler's words.
 pub(crate) fn ensure(ground: &Ground, arch: Arch) -> Result<PathBuf> {
-    let target = target(arch);
+    let target = arch.debian_target();
     let folder = ground.repository.join("dist").join(&target).join(FOLDER);
     let toolchain = ground.image(TOOLCHAIN)?;
     let engine = ground.engine([])?;
@@ -111,31 +111,17 @@ pub(crate) fn ensure(ground: &Ground, arch: Arch) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Debian's nginx has glibc.
-pub(crate) fn target(arch: Arch) -> String {
-    format!("{arch}-unknown-linux-gnu")
-}
-
 fn compile(workshop: &Workshop<'_>, target: &str, digests: &[String]) -> Result<()> {
     let what = format!("compile the release for {target}");
-    let bar = workshop.ground.progress.spinner(&what);
     let crates = vendor::ensure(&workshop.ground.repository, &workshop.ground.cache)?;
-    let fixed = ["/usr/bin/cargo", "build", "--release", "--locked", "--offline", "--target", target];
-    let mut argv = fixed.map(str::to_owned).to_vec();
-    argv.extend(["--config", "/opt/dynlab/cargo-config.toml"].map(str::to_owned));
-    argv.extend(compile_rust::vendored_config());
-    argv.extend(["--message-format", "json-render-diagnostics"].map(str::to_owned));
+    let mut argv = ["/usr/bin/cargo", "build"].map(str::to_owned).to_vec();
+    argv.extend(compile_rust::release_options(target));
     let mut environment = cargo_environment(FOLDER);
     environment.extend(SMALLER.map(|(name, value)| (name.to_owned(), value.to_owned())));
     for ((package, ..), digest) in PACKAGES.iter().zip(digests) {
         argv.extend(["--package", package].map(str::to_owned));
         environment.push((format!("DYNLAB_SOURCE_DIGEST_{package}"), digest.clone()));
     }
-    let count_unit = |line: &str| {
-        if line.starts_with("{\"reason\":\"compiler-artifact\"") {
-            bar.inc(1);
-        }
-    };
-    run_inside(workshop, &argv, environment, Some(&crates), Some(&count_unit)).with_context(|| what)?;
+    compile_rust::run(workshop, &what, &argv, environment, &crates).with_context(|| what)?;
     Ok(())
 }

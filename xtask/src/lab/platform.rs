@@ -119,6 +119,13 @@ impl TryFrom<TargetEntry> for Target {
     }
 }
 
+impl Arch {
+    /// The target of Debian's own programs, which have glibc.
+    pub(crate) fn debian_target(self) -> String {
+        format!("{self}-unknown-linux-gnu")
+    }
+}
+
 impl fmt::Display for Arch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

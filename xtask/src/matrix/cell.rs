@@ -41,6 +41,9 @@ pub(crate) struct JudgedReason {
     pub(crate) text: String,
 }
 
+/// What tables count, a column each.
+pub(super) const OUTCOMES: [&str; 6] = ["works", "refused", "declined", "failed", "crashed", "hung"];
+
 /// How the report says that nothing could be observed.
 pub(crate) const NOT_RUN: &str = "not run";
 

@@ -5,7 +5,7 @@ mod modules;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::cell::Cell;
+use super::cell::{Cell, OUTCOMES};
 use super::report::{ArtifactRow, HostRow, Report};
 use super::scenario_cell::ScenarioCell;
 
@@ -73,8 +73,9 @@ fn hosts_rows(page: &mut String, report: &Report) {
         if report.scenarios.is_empty() { ("", "") } else { (" servers that agree |", " ---: |") };
     let _ = write!(
         page,
-        "| host | C library | works | refused | declined | failed | crashed | hung | agree |{title}\n\
-         | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |{line}\n",
+        "| host | C library | {} | agree |{title}\n| --- | --- | {}---: |{line}\n",
+        OUTCOMES.join(" | "),
+        "---: | ".repeat(OUTCOMES.len()),
     );
     for host in &report.hosts {
         host_row(page, &host.name, &host.libc_name(), &report.cells);
@@ -95,19 +96,12 @@ fn hosts_rows(page: &mut String, report: &Report) {
 /// The row of the host called `name`, up to what is counted of servers; of `cells` those in that host.
 fn host_row(page: &mut String, name: &str, libc: &str, cells: &[Cell]) {
     let cells: Vec<&Cell> = cells.iter().filter(|cell| cell.host == name).collect();
-    let count = |outcome: &str| cells.iter().filter(|cell| cell.observed == outcome).count();
-    let _ = write!(
-        page,
-        "| {name} | {libc} | {} | {} | {} | {} | {} | {} | {} of {} |",
-        count("works"),
-        count("refused"),
-        count("declined"),
-        count("failed"),
-        count("crashed"),
-        count("hung"),
-        cells.iter().filter(|cell| cell.agree).count(),
-        cells.len(),
-    );
+    let _ = write!(page, "| {name} | {libc} |");
+    for outcome in OUTCOMES {
+        let _ = write!(page, " {} |", cells.iter().filter(|cell| cell.observed == outcome).count());
+    }
+    let agreed = cells.iter().filter(|cell| cell.agree).count();
+    let _ = write!(page, " {agreed} of {} |", cells.len());
 }
 
 /// What the servers are, and what each did in each host.

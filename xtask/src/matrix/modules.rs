@@ -4,8 +4,7 @@ mod observe;
 mod words;
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::thread;
 
@@ -16,6 +15,7 @@ use plugin_compat::{ElfError, ElfFacts, HostReader};
 use self::observe::{PROGRAM, Place, Tried};
 use super::cell::{Cell, CellReason, NOT_RUN};
 use super::memory::Memory;
+use super::predict::read;
 use super::report::{ArtifactRow, NginxRow};
 use crate::build::nginx_modules::{self, BuiltModule};
 use crate::build::{Built, Dist};
@@ -273,10 +273,6 @@ fn disagreements(predicted: &[Reason], tried: &Tried, expected: &Expectation) ->
         found.push(format!("nginx refused for {code}, predicted {codes:?}"));
     }
     found
-}
-
-fn read(file: &Path) -> Result<Vec<u8>> {
-    fs::read(file).with_context(|| format!("cannot read {}", file.display()))
 }
 
 #[cfg(test)]

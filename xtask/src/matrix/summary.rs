@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::cell::OUTCOMES;
 use super::report::{Report, ScenarioRow};
 use crate::columns::paragraph;
 
@@ -65,10 +66,7 @@ fn scenarios(text: &mut String, report: &Report) {
 }
 
 fn title(subject: &str, with: &str) -> String {
-    format!(
-        "{subject:<21} {with:<10} {:>5} {:>7} {:>8} {:>6} {:>7} {:>4} {:>3}\n",
-        "WORKS", "REFUSED", "DECLINED", "FAILED", "CRASHED", "HUNG", "ODD"
-    )
+    format!("{subject:<21} {with:<10} {} ODD\n", OUTCOMES.join(" ").to_uppercase())
 }
 
 /// A row under [`title`] that counts `cells`: what was observed in each, and whether it agrees.
@@ -78,19 +76,14 @@ fn row<'r>(
     with: &str,
     cells: impl Iterator<Item = (&'r str, bool)> + Clone,
 ) {
-    let count = |outcome: &str| cells.clone().filter(|(observed, _)| *observed == outcome).count();
     // Writing to a string cannot fail.
-    let _ = writeln!(
-        text,
-        "{subject:<21} {with:<10} {:>5} {:>7} {:>8} {:>6} {:>7} {:>4} {:>3}",
-        count("works"),
-        count("refused"),
-        count("declined"),
-        count("failed"),
-        count("crashed"),
-        count("hung"),
-        cells.clone().filter(|(_, agree)| !agree).count(),
-    );
+    let _ = write!(text, "{subject:<21} {with:<10}");
+    for outcome in OUTCOMES {
+        let count = cells.clone().filter(|(observed, _)| *observed == outcome).count();
+        // As wide as the word above it.
+        let _ = write!(text, " {count:>width$}", width = outcome.len());
+    }
+    let _ = writeln!(text, " {:>3}", cells.filter(|(_, agree)| !agree).count());
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Changes a second. Durable ones: redb's own, a transaction each; and the daemon's over its API, with one client and with several. And in a Redis that
-//! keeps everything in memory, where one can run: the daemon's, beside the GETs that `redis-benchmark` reaches with as many clients.
+//! Changes a second in a Redis that keeps everything in memory, beside the GETs that `redis-benchmark` reaches with as many clients. Those of a
+//! store on the disk are measured by `cargo xtask bench --suite ngx`.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -9,51 +9,27 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use redb::{Database, TableDefinition};
 use test_services::Redis;
 
-const TABLE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("entries");
-/// A round is so many spans of each kind in turn: disks are quick at one moment and slow at the next, and should be so for all.
-const SPANS: usize = 15;
-const SPAN: Duration = Duration::from_millis(100);
+/// Of one measurement.
+const SPAN: Duration = Duration::from_millis(1_500);
 const ROUNDS: usize = 5;
 /// Of one client in one measurement.
 const GETS: usize = 20_000;
 
 fn main() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let database = Database::create(folder.path().join("own.redb")).expect("a database");
-    // As it is meant to be: the store on a disk, what is published in memory.
-    let memory = tempfile::tempdir_in("/dev/shm").expect("a folder in memory");
-    let file = folder.path().join("map.redb");
-    let (mut child, socket) = start(file.as_os_str(), folder.path(), memory.path());
-    for round in 1..=ROUNDS {
-        let [own, one, eight] =
-            in_turn([&|| of_redb(&database), &|| of_daemon(&socket, 1), &|| of_daemon(&socket, 8)]);
-        println!(
-            "round {round}: redb {own:.0}/s; daemon {one:.0}/s with 1 client ({:.2}), {eight:.0}/s with 8 ({:.2})",
-            one / own,
-            eight / own
-        );
-    }
-    println!("{:.2} ms a publication", milliseconds_a_publication(&socket));
-    child.kill().expect("a daemon");
-    child.wait().expect("an end");
-    match Redis::start(&[]) {
-        Ok(redis) => in_redis(&redis),
-        Err(missing) => println!("skipped: {}", missing.0),
-    }
-}
-
-fn in_redis(redis: &Redis) {
+    let redis = match Redis::start(&[]) {
+        Ok(redis) => redis,
+        Err(missing) => return println!("skipped: {}", missing.0),
+    };
+    // As it is meant to be: the copy on a disk, what is published in memory.
     let (folder, memory) = (tempfile::tempdir(), tempfile::tempdir_in("/dev/shm"));
     let (folder, memory) = (folder.expect("a folder"), memory.expect("a folder in memory"));
     let url = format!("redis+unix://{}", redis.socket().display());
     let (mut child, socket) = start(url.as_ref(), folder.path(), memory.path());
     for round in 1..=ROUNDS {
         for clients in [1, 8] {
-            let (gets, daemon) =
-                (redis.benchmark(clients, GETS * clients), in_turn([&|| of_daemon(&socket, clients)])[0]);
+            let (gets, daemon) = (redis.benchmark(clients, GETS * clients), of_daemon(&socket, clients));
             println!(
                 "round {round}, {clients} clients: redis-benchmark {gets:.0} GETs/s; daemon {daemon:.0} changes/s ({:.2})",
                 daemon / gets
@@ -72,30 +48,6 @@ fn milliseconds_a_publication(socket: &Path) -> f64 {
         value.and_then(|value| value.parse::<f64>().ok()).expect("a number")
     };
     metric("backend_publishing_seconds_total") / metric("backend_publications_total") * 1e3
-}
-
-/// Changes a second of each kind.
-fn in_turn<const N: usize>(kinds: [&dyn Fn() -> f64; N]) -> [f64; N] {
-    let mut rates = [0.0; N];
-    for _ in 0..SPANS {
-        rates.iter_mut().zip(kinds).for_each(|(rate, kind)| *rate += kind() / SPANS as f64);
-    }
-    rates
-}
-
-fn of_redb(database: &Database) -> f64 {
-    let (started, mut count) = (Instant::now(), 0_u32);
-    while started.elapsed() < SPAN {
-        let transaction = database.begin_write().expect("a transaction");
-        {
-            let mut table = transaction.open_table(TABLE).expect("a table");
-            let key = format!("h{}.example", count % 1_000);
-            table.insert(key.as_bytes(), b"192.0.2.1:80".as_slice()).expect("an entry");
-        }
-        transaction.commit().expect("a commit");
-        count += 1;
-    }
-    f64::from(count) / started.elapsed().as_secs_f64()
 }
 
 fn of_daemon(socket: &Path, clients: usize) -> f64 {

@@ -1,6 +1,7 @@
 //! Ctrl-C: everything that was started is stopped, everything half-made is removed, and xtask ends with 130.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write as _};
 use std::process::{self, Child};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -39,7 +40,8 @@ pub(crate) fn handle_interrupts() -> Result<()> {
         .spawn(move || {
             if let Some(signal) = signals.forever().next() {
                 stop_everything();
-                eprintln!("\ninterrupted: everything that was started is stopped");
+                // Not by `eprintln!`: it panics where the terminal is gone, and then nobody would end this process.
+                let _ = writeln!(io::stderr(), "\ninterrupted: everything that was started is stopped");
                 process::exit(128 + signal);
             }
         })

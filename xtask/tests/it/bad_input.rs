@@ -6,6 +6,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -223,6 +225,35 @@ fn an_interrupted_download_ends_with_130_and_the_next_run_sweeps_up() {
     machine.refuses(&["images", "build", "emulator"], &["0 of 1 packages are cached"]);
     let left: Vec<_> = fs::read_dir(machine.cache().join("blobs")).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// As when its terminal is closed: whatever it writes there fails.
+#[test]
+fn an_interrupt_ends_it_where_standard_error_is_gone() {
+    let mut machine = Machine::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    machine.mirror = format!("http://{}/debian", listener.local_addr().unwrap());
+    for (signal, code) in [(Signal::TERM, 143), (Signal::HUP, 129)] {
+        let mut xtask =
+            machine.command(&["images", "build", "emulator"]).stderr(Stdio::piped()).spawn().unwrap();
+        // It downloads, so it has said what it says before, and never gets an answer.
+        let _waiting = listener.accept().unwrap();
+        drop(xtask.stderr.take());
+        kill_process(Pid::from_child(&xtask), signal).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let status = loop {
+            match xtask.try_wait().unwrap() {
+                Some(status) => break Some(status),
+                None if Instant::now() < deadline => thread::sleep(Duration::from_millis(10)),
+                None => break None,
+            }
+        };
+        if status.is_none() {
+            xtask.kill().unwrap();
+            xtask.wait().unwrap();
+        }
+        assert_eq!(status.and_then(|status| status.code()), Some(code), "{signal:?}: {status:?}");
+    }
 }
 
 /// Names in a cache that a later run would believe to be whole.

@@ -9,6 +9,7 @@ use crate::bench::SuiteName;
 use crate::ci::Step;
 use crate::engine::{EngineChoice, Mount};
 use crate::lab::Arch;
+use crate::matrix::Shard;
 
 /// Builds matched hosts and plugins in pinned images, checks every pair, renders the reports.
 ///
@@ -62,6 +63,7 @@ pub(crate) struct GroundFlags {
 #[derive(Subcommand)]
 pub(crate) enum Verb {
     /// Builds everything, loads every plugin in every host image, writes bench-results/matrix/.
+    #[command(args_conflicts_with_subcommands = true)]
     Matrix(MatrixFlags),
     /// Builds all programs, plugins and fixtures into `dist/TARGET/`.
     Build(BuildFlags),
@@ -222,23 +224,47 @@ pub(crate) enum ImagesVerb {
     },
 }
 
-#[derive(Args)]
+#[derive(Args, Default)]
 pub(crate) struct MatrixFlags {
-    /// Only this host; may be repeated. The committed report stays as it is.
+    #[command(subcommand)]
+    pub(crate) verb: Option<MatrixVerb>,
+    /// Only this host, or those of a pattern as '*-aarch64-*'; may be repeated. The committed report stays as it is.
     #[arg(long = "host", value_name = "SUITE-ARCH-LIBC")]
     pub(crate) hosts: Vec<String>,
     /// Only artifacts of this target; may be repeated. The committed report stays as it is.
     #[arg(long = "target", value_name = "TRIPLE")]
     pub(crate) targets: Vec<String>,
+    /// Only part I of N of the hosts, so that machines can share a run. With --json it prints what `merge` reads.
+    #[arg(long, value_name = "I/N")]
+    pub(crate) shard: Option<Shard>,
+    #[command(flatten)]
+    pub(crate) report: ReportFlags,
+    /// Print how long each part took (on stderr; reports hold no times).
+    #[arg(long)]
+    pub(crate) timings: bool,
+}
+
+/// What becomes of the report.
+#[derive(Args, Default)]
+pub(crate) struct ReportFlags {
     /// Compare with the committed report instead of writing it; exit code 1 when it is stale.
     #[arg(long)]
     pub(crate) check: bool,
     /// Print the report as JSON instead of the summary.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Print how long each part took (on stderr; reports hold no times).
-    #[arg(long)]
-    pub(crate) timings: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum MatrixVerb {
+    /// Puts the reports of parts together, as if one machine had run everything; runs nothing itself.
+    Merge {
+        /// What runs with --json printed, together of all hosts.
+        #[arg(required = true)]
+        parts: Vec<PathBuf>,
+        #[command(flatten)]
+        report: ReportFlags,
+    },
 }
 
 #[derive(Args)]

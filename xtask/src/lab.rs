@@ -123,31 +123,34 @@ impl Lab {
         self.nginx.expectation(module, built_for, host)
     }
 
-    /// The hosts named in `wanted`, or all of them when it is empty: images and nginxes.
+    /// The hosts named in `wanted`, or all of them when it is empty: images and nginxes. In a name `*` stands for any characters.
     ///
     /// # Errors
-    /// An unknown name, with the names there are.
+    /// A name or pattern that is nobody's, with the names there are.
     pub(crate) fn select_hosts(&self, wanted: &[String]) -> Result<(Vec<&Host>, Vec<&Nginx>)> {
         let names =
             || self.hosts.iter().map(|host| &host.name).chain(self.nginxes.iter().map(|nginx| &nginx.name));
         known("host", wanted, names)?;
-        let is_wanted = |name: &String| wanted.is_empty() || wanted.contains(name);
+        let is_wanted =
+            |name: &String| wanted.is_empty() || wanted.iter().any(|glob| expect::matches(glob, name));
         Ok((
             self.hosts.iter().filter(|host| is_wanted(&host.name)).collect(),
             self.nginxes.iter().filter(|nginx| is_wanted(&nginx.name)).collect(),
         ))
     }
 
-    /// The targets named in `wanted`, or all of them when it is empty.
+    /// The targets named in `wanted`, or all of them when it is empty. In a triple `*` stands for any characters.
     ///
     /// # Errors
-    /// An unknown triple, with the triples there are.
+    /// A triple or pattern that is nobody's, with the triples there are.
     pub(crate) fn select_targets(&self, wanted: &[String]) -> Result<Vec<&Target>> {
         known("target", wanted, || self.targets.iter().map(|target| &target.triple))?;
         Ok(self
             .targets
             .iter()
-            .filter(|target| wanted.is_empty() || wanted.contains(&target.triple))
+            .filter(|target| {
+                wanted.is_empty() || wanted.iter().any(|glob| expect::matches(glob, &target.triple))
+            })
             .collect())
     }
 
@@ -207,7 +210,8 @@ fn known<'a, N: Iterator<Item = &'a String>>(
     wanted: &[String],
     names: impl Fn() -> N,
 ) -> Result<()> {
-    let Some(unknown) = wanted.iter().find(|wanted| !names().any(|name| name == *wanted)) else {
+    let Some(unknown) = wanted.iter().find(|wanted| !names().any(|name| expect::matches(wanted, name)))
+    else {
         return Ok(());
     };
     let names: Vec<&str> = names().map(String::as_str).collect();
@@ -237,6 +241,16 @@ mod tests {
         assert!(error.contains("unknown host \"buster-x86_64-gnu\""), "{error}");
         assert!(error.contains("trixie-aarch64-musl") && error.contains("nginx-1.22-x86_64"), "{error}");
         assert!(lab.select_targets(&["riscv64gc-unknown-linux-gnu".into()]).is_err());
+    }
+
+    #[test]
+    fn hosts_and_targets_are_selected_by_pattern() {
+        let lab = lab();
+        let (hosts, nginxes) = lab.select_hosts(&["*aarch64*".into()]).unwrap();
+        assert_eq!((hosts.len(), nginxes.len()), (6, 2));
+        assert!(lab.select_hosts(&["*-riscv64-*".into()]).is_err());
+        let targets = lab.select_targets(&["*-musl".into(), "x86_64-*-gnu".into()]).unwrap();
+        assert_eq!(targets.len(), 3);
     }
 
     #[test]

@@ -53,7 +53,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     engine::handle_interrupts()?;
     let ground = Ground::survey(&cli.ground)?;
     match &cli.verb {
-        Verb::Matrix(flags) => matrix::run(&flags.into(), &ground),
+        Verb::Matrix(flags) => matrix::command(flags, &ground),
         Verb::Build(flags) => build::run(&flags.targets, &ground),
         Verb::Nginx(flags) => build::nginx::run(flags, &ground),
         Verb::Release(flags) => release::run(flags, &ground),

@@ -6,12 +6,14 @@ mod drive;
 mod fates;
 mod markdown;
 mod memory;
+mod merge;
 mod modules;
 mod observe;
 mod predict;
 mod report;
 mod scenario_cell;
 mod scenarios;
+mod shard;
 mod summary;
 mod timings;
 
@@ -32,39 +34,25 @@ use self::scenario_cell::Driven;
 use self::timings::Timings;
 use crate::build::{self, Dist, Workshop};
 use crate::engine::{self, Engine};
-use crate::flags::MatrixFlags;
+use crate::flags::{MatrixFlags, MatrixVerb, ReportFlags};
 use crate::ground::Ground;
 use crate::image::Image;
 use crate::lab::{Artifact, Host, Lab, Meeting, Target};
 
 pub(crate) use self::report::check_rendering;
+pub(crate) use self::shard::Shard;
 
 /// The program of `lab.toml` that loads plugins and tells what happened.
 pub(crate) const PROBE: &str = "plugin-probe";
 
-/// What is asked for.
-pub(crate) struct Request<'a> {
-    /// Host names; empty means all.
-    pub(crate) hosts: &'a [String],
-    /// Target triples; empty means all.
-    pub(crate) targets: &'a [String],
-    /// Compare with the committed report instead of writing it.
-    pub(crate) check: bool,
-    /// Print the report as JSON instead of the summary.
-    pub(crate) json: bool,
-    /// Print how long each part took.
-    pub(crate) timings: bool,
-}
-
-impl<'a> From<&'a MatrixFlags> for Request<'a> {
-    fn from(flags: &'a MatrixFlags) -> Request<'a> {
-        Request {
-            hosts: &flags.hosts,
-            targets: &flags.targets,
-            check: flags.check,
-            json: flags.json,
-            timings: flags.timings,
-        }
+/// `cargo xtask matrix` and what stands below it.
+///
+/// # Errors
+/// Those of [`run`] and [`merge::run`].
+pub(crate) fn command(flags: &MatrixFlags, ground: &Ground) -> Result<()> {
+    match &flags.verb {
+        None => run(flags, ground),
+        Some(MatrixVerb::Merge { parts, report }) => merge::run(parts, report, ground),
     }
 }
 
@@ -73,10 +61,33 @@ impl<'a> From<&'a MatrixFlags> for Request<'a> {
 /// # Errors
 /// [`Disagreement`](crate::error::Stop::Disagreement) when a cell does not agree or the committed report is stale, [`NotRun`](crate::error::Stop::NotRun) when cells could not be run
 /// here; anything else could not be done at all.
-pub(crate) fn run(request: &Request<'_>, ground: &Ground) -> Result<()> {
+pub(crate) fn run(flags: &MatrixFlags, ground: &Ground) -> Result<()> {
+    let (report, is_whole) = report(flags, ground)?;
+    finish(&flags.report, ground, is_whole, &report)
+}
+
+/// Runs the matrix in so many parts, as on so many machines, and compares what they give together with the committed report. Where it has just run as a whole,
+/// nothing is built or loaded again.
+///
+/// # Errors
+/// Those of [`run`].
+pub(crate) fn check_in_parts(count: usize, ground: &Ground) -> Result<()> {
+    let parts = Shard::all(count).map(|shard| {
+        let flags = MatrixFlags { shard: Some(shard), ..MatrixFlags::default() };
+        Ok(merge::Part { name: format!("part {shard}"), report: report(&flags, ground)?.0 })
+    });
+    let parts = parts.collect::<Result<Vec<_>>>()?;
+    merge::merge(&parts, &Lab::read(&ground.repository)?)?.check(&ground.repository, true)
+}
+
+/// Builds, predicts and observes what `flags` ask for; whether that is everything.
+fn report(flags: &MatrixFlags, ground: &Ground) -> Result<(Report, bool)> {
     let lab = Lab::read(&ground.repository)?;
-    let (hosts, nginxes) = lab.select_hosts(request.hosts)?;
-    let targets = lab.select_targets(request.targets)?;
+    let (mut hosts, mut nginxes) = lab.select_hosts(&flags.hosts)?;
+    if let Some(shard) = flags.shard {
+        (hosts, nginxes) = shard.take(hosts, nginxes)?;
+    }
+    let targets = lab.select_targets(&flags.targets)?;
     let mut timings = Timings::start();
 
     let arches = hosts.iter().map(|host| host.arch).chain(nginxes.iter().map(|nginx| nginx.arch));
@@ -111,7 +122,10 @@ pub(crate) fn run(request: &Request<'_>, ground: &Ground) -> Result<()> {
 
     let is_whole = run.is_whole() && nginxes.len() == lab.nginxes.len();
     let report = run.report(&toolchain, &predictions, &observations, of_modules)?;
-    finish(request, ground, is_whole, &report, &timings)
+    if flags.timings {
+        eprint!("{timings}");
+    }
+    Ok((report, is_whole))
 }
 
 /// A plugin of one target.
@@ -375,30 +389,22 @@ fn subjects<'a>(lab: &'a Lab, targets: &[&'a Target], dists: &[Dist]) -> Result<
     Ok(subjects)
 }
 
-fn finish(
-    request: &Request<'_>,
-    ground: &Ground,
-    whole: bool,
-    report: &Report,
-    timings: &Timings,
-) -> Result<()> {
-    if request.json {
+/// Prints `report`, compares or writes it, and says whether all is as it should be.
+fn finish(flags: &ReportFlags, ground: &Ground, whole: bool, report: &Report) -> Result<()> {
+    if flags.json {
         print!("{}", report.to_json()?);
     } else {
         print!("{}", summary::render(report));
     }
-    if request.timings {
-        eprint!("{timings}");
-    }
     report.check_that_all_ran()?;
-    if request.check {
+    if flags.check {
         report.check(&ground.repository, whole)?;
     } else if whole {
         report.write(&ground.repository)?;
-        if !request.json {
+        if !flags.json {
             println!("Report: {}, from matrix.json beside it.", report::PAGE);
         }
-    } else if !request.json {
+    } else if !flags.json {
         println!("A part of the matrix; the committed report stays as it is.");
     }
     report.check_that_all_agree()

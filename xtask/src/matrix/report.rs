@@ -20,7 +20,7 @@ const RENEW: &str = "cargo xtask matrix";
 pub(crate) const PAGE: &str = "bench-results/matrix/README.md";
 
 /// Everything that a run found out, without times and without anything of the machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Report {
     /// Whether every image was the one in its lock.
     pub(crate) pinned: bool,
@@ -307,7 +307,16 @@ impl Report {
         Ok(())
     }
 
-    fn read(file: &Path) -> Result<Report> {
+    /// The one that is committed in `repository`.
+    pub(crate) fn committed(repository: &Path) -> Result<Report> {
+        Report::read(&repository.join(JSON))
+    }
+
+    /// Reads what [`Report::to_json`] wrote.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is no such report.
+    pub(crate) fn read(file: &Path) -> Result<Report> {
         let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
         serde_json::from_str(&text).with_context(|| format!("cannot parse {}", file.display()))
     }
@@ -325,7 +334,7 @@ impl Report {
 
 /// Renders everything that is made from the committed `matrix.json` again and compares; needs neither images nor artifacts.
 pub(crate) fn check_rendering(repository: &Path) -> Result<()> {
-    Report::read(&repository.join(JSON))?.check(repository, true)
+    Report::committed(repository)?.check(repository, true)
 }
 
 /// `text` with `table` between the two marks.
@@ -413,7 +422,7 @@ mod tests {
     #[test]
     fn a_run_of_a_part_is_compared_with_its_part_of_the_committed_report() {
         let repository = crate::paths::repository().unwrap();
-        let mut report = Report::read(&repository.join(JSON)).unwrap();
+        let mut report = Report::committed(&repository).unwrap();
         report.hosts.truncate(1);
         let host = report.hosts[0].name.clone();
         report.cells.retain(|cell| cell.host == host);

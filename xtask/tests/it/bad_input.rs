@@ -203,6 +203,35 @@ fn a_report_that_somebody_edited_is_stale() {
 }
 
 #[test]
+fn parts_that_are_no_whole_are_refused() {
+    let machine = Machine::with_copy();
+    let repository = machine.repository.clone().unwrap();
+    let report = repository.join("bench-results/matrix/matrix.json");
+    let committed = fs::read_to_string(&report).unwrap();
+    let part = |name: &str, text: &str| {
+        let file = machine.folder.path().join(name);
+        fs::write(&file, text).unwrap();
+        file.display().to_string()
+    };
+    let whole = part("whole.json", &committed);
+    // In the report they are in the order of lab.toml, and the first is the first.
+    let (first, rest) = committed.split_once("\"name\": \"bullseye-x86_64-gnu\"").unwrap();
+    let renamed = part("renamed.json", &format!("{first}\"name\": \"buster\"{rest}"));
+    let cut = part("cut.json", &committed[..committed.len() / 2]);
+    let merged = machine.run(&["matrix", "merge", &whole, "--check"]);
+    assert!(merged.status.success(), "{}", String::from_utf8_lossy(&merged.stderr));
+
+    machine.refuses(&["matrix", "merge", &renamed], &["no part has bullseye-x86_64-gnu", "--host"]);
+    machine.refuses(&["matrix", "merge", &cut], &["cannot parse", "cut.json"]);
+    machine.refuses(&["matrix", "merge", "absent.json"], &["cannot read absent.json"]);
+    machine.refuses(&["matrix", "--shard", "17/17"], &["--shard 17/17 is empty", "16 hosts"]);
+    let output = machine.run(&["matrix", "--shard", "3/2"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("I/N, with I from 1 to N"));
+    assert_eq!(fs::read_to_string(&report).unwrap(), committed);
+}
+
+#[test]
 fn an_interrupted_download_ends_with_130_and_the_next_run_sweeps_up() {
     let mut machine = Machine::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -5,6 +5,7 @@ mod docker;
 mod generated;
 mod in_image;
 mod msrv;
+mod workflows;
 
 use std::ffi::OsString;
 use std::process::Command;
@@ -30,6 +31,8 @@ pub(crate) enum Step {
     Generated,
     /// rustfmt of the toolchain image finds nothing to change.
     Format,
+    /// zizmor finds nothing in the workflows of GitHub, and shellcheck nothing in their scripts.
+    Workflows,
     /// clippy of the toolchain image finds nothing, and every public item is documented.
     Lint,
     /// Contract, SDK and a plugin build with the oldest compiler that they promise, and the plugin loads.
@@ -67,6 +70,7 @@ fn run_step(step: Step, ground: &Ground) -> Result<()> {
         Step::Arrows => arrows::check(&ground.repository),
         Step::Generated => generated::check(ground),
         Step::Format => in_image::format(ground),
+        Step::Workflows => workflows::lint(ground),
         Step::Lint => in_image::lint(ground),
         Step::Msrv => msrv::check(ground),
         Step::Bench => bench::prove(ground),

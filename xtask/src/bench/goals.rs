@@ -4,11 +4,13 @@ use std::fmt::Write as _;
 
 use super::metric::Metric;
 use super::raw::Comparison;
+use super::report::{Cell, Table};
 use super::run::Run;
 use super::statistics::{Estimate, FEWEST_PAIRS};
 use crate::columns::paragraph;
 
 /// A figure to reach.
+#[derive(Debug)]
 struct Goal {
     suite: &'static str,
     series: &'static str,
@@ -17,6 +19,8 @@ struct Goal {
     against: Option<&'static str>,
     metric: Metric,
     bound: Bound,
+    /// What was tried to reach it, and what the profile shows; without figures, which nothing would renew.
+    tried: Option<&'static str>,
 }
 
 /// What a comparison has to keep.
@@ -48,7 +52,7 @@ const fn ratio(
     metric: Metric,
     bound: Bound,
 ) -> Goal {
-    Goal { suite, series, subject, against: Some(against), metric, bound }
+    Goal { suite, series, subject, against: Some(against), metric, bound, tried: None }
 }
 
 const fn server(against: &'static str, metric: Metric, bound: Bound) -> Goal {
@@ -81,23 +85,29 @@ const fn figure(
     metric: Metric,
     most: f64,
 ) -> Goal {
-    Goal { suite, series, subject, against: None, metric, bound: Bound::Within(most) }
+    Goal { suite, series, subject, against: None, metric, bound: Bound::Within(most), tried: None }
 }
+
+// What was tried where a figure was missed. Prose without figures of its own: it names rows of the same page, which every run renews.
+const FIB_REDIS: &str = include_str!("goals/fib-redis.md");
+const GO_PREFORK: &str = include_str!("goals/go-prefork.md");
+const WORKERS: &str = include_str!("goals/workers.md");
 
 /// All of them, by suite.
 const GOALS: &[Goal] = &[
     ratio("call", "time", ("linked", "direct"), Metric::CallSeconds, Bound::MoreByAtMost(10e-9)),
     ratio("fib", "saturation", ("memory", "ip"), Metric::RequestsPerSecond, Bound::AtLeast(0.9)),
-    ratio("fib", "saturation", ("redis", "redis-benchmark"), Metric::RequestsPerSecond, Bound::AtLeast(0.7)),
+    ratio("fib", "saturation", ("redis", "redis-benchmark"), Metric::RequestsPerSecond, Bound::AtLeast(0.7))
+        .tried(FIB_REDIS),
     ratio("fib", "twice", ("second-40", "first-40"), Metric::WallSeconds, Bound::AtMost(0.01)),
     new_connections("bare-loop", Metric::CpuSecondsPerRequest, Bound::AtMost(1.35)),
     new_connections("bare-loop", Metric::RequestsPerSecond, Bound::AtLeast(0.92)),
-    new_connections("go-prefork", Metric::CpuSecondsPerRequest, Bound::AtMost(0.8)),
+    new_connections("go-prefork", Metric::CpuSecondsPerRequest, Bound::AtMost(0.8)).tried(GO_PREFORK),
     kept_connections("bare-loop", Metric::CpuSecondsPerRequest, Bound::AtMost(1.35)),
-    kept_connections("go-prefork", Metric::CpuSecondsPerRequest, Bound::AtMost(0.5)),
-    workers("workers-2", 2.0),
-    workers("workers-4", 4.0),
-    workers("workers-8", 8.0),
+    kept_connections("go-prefork", Metric::CpuSecondsPerRequest, Bound::AtMost(0.5)).tried(GO_PREFORK),
+    workers("workers-2", 2.0).tried(WORKERS),
+    workers("workers-4", 4.0).tried(WORKERS),
+    workers("workers-8", 8.0).tried(WORKERS),
     // The master's own start is in it, and a request: more than from a worker's spawn until it is ready.
     figure("forker", "saturation", "greeting", Metric::StartSeconds, 30e-3),
     ngx("balancer-1k", "static-kept", 0.98),
@@ -120,6 +130,55 @@ const GOALS: &[Goal] = &[
     server("go-dynamic", Metric::LatencyP99Seconds, Bound::AtMost(0.333)),
 ];
 
+/// How a goal stands is decided by its interval.
+pub(crate) const HOW: &str = "A goal is met where the whole interval keeps it, and not met where none of the interval does; between those nobody can tell.";
+
+/// A goal, beside what a run says of it.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    goal: &'static Goal,
+    /// Of what, or of what for one of what else.
+    pub(crate) of: String,
+    /// What was promised.
+    pub(crate) promise: String,
+    /// What was measured, or why nothing was.
+    pub(crate) measured: String,
+    standing: Standing,
+}
+
+impl Outcome {
+    fn of(goal: &'static Goal, run: &Run) -> Outcome {
+        let (standing, measured) = match goal.estimate(run) {
+            None => (Standing::CannotTell, goal.what_is_missing(run)),
+            Some(estimate) => (goal.bound.standing(&estimate), goal.show(&estimate)),
+        };
+        Outcome { goal, of: goal.label(), promise: goal.promise(), measured, standing }
+    }
+
+    /// What was tried to reach it; `None` where it is met.
+    pub(crate) fn tried(&self) -> Option<&'static str> {
+        self.goal.tried.filter(|_| self.standing != Standing::Met).map(str::trim)
+    }
+}
+
+/// The goals of all suites that `run` has.
+pub(crate) fn of_run(run: &Run) -> Vec<Outcome> {
+    let is_there = |goal: &&Goal| run.suites.iter().any(|suite| suite.name == goal.suite);
+    GOALS.iter().filter(is_there).map(|goal| Outcome::of(goal, run)).collect()
+}
+
+/// Goals as a table.
+pub(crate) fn table(outcomes: &[Outcome]) -> Table {
+    let mut table = Table::new("", &["of", "suite", "promised", "measured (95 % interval)", "that is"]);
+    for outcome in outcomes {
+        let measured_as = format!("{} {}", outcome.goal.suite, outcome.goal.series);
+        let cells =
+            [&outcome.of, &measured_as, &outcome.promise, &outcome.measured, outcome.standing.words()];
+        table.rows.push(cells.map(Cell::words).into());
+    }
+    table
+}
+
 /// Every goal, what `run` measured, and whether that meets it; fits 80 columns.
 pub(crate) fn render(run: &Run) -> String {
     let mut text = String::new();
@@ -130,13 +189,9 @@ pub(crate) fn render(run: &Run) -> String {
             // Writing to a string cannot fail.
             let _ = writeln!(text, "{}, {}:", goal.suite, goal.series);
         }
-        let estimate = goal.estimate(run);
-        let (standing, measured) = match &estimate {
-            None => (Standing::CannotTell, goal.what_is_missing(run)),
-            Some(estimate) => (goal.bound.standing(estimate), goal.show(estimate)),
-        };
-        let _ = writeln!(text, "{:<12}{}: {}", standing.words(), goal.label(), goal.promise());
-        paragraph(&mut text, 12, "", &measured);
+        let outcome = Outcome::of(goal, run);
+        let _ = writeln!(text, "{:<12}{}: {}", outcome.standing.words(), outcome.of, outcome.promise);
+        paragraph(&mut text, 12, "", &outcome.measured);
     }
     text
 }
@@ -153,11 +208,19 @@ impl Goal {
         if self.bound.is_ratio() { Estimate::of_ratios(&pairs) } else { Estimate::of_differences(&pairs) }
     }
 
+    /// The same, with what was tried to reach it.
+    const fn tried(self, text: &'static str) -> Goal {
+        Goal { tried: Some(text), ..self }
+    }
+
     fn what_is_missing(&self, run: &Run) -> String {
         match run.suites.iter().find(|suite| suite.name == self.suite) {
             None => format!("not measured; run the suite {}", self.suite),
-            Some(suite) if suite.subjects.iter().all(|subject| subject.name != self.subject) => {
+            Some(_) if self.subject.starts_with("workers-") => {
                 format!("not measured; {} comes with more cores for servers", self.subject)
+            }
+            Some(suite) if suite.subjects.iter().all(|subject| subject.name != self.subject) => {
+                format!("not measured; this run of the suite does not have {}", self.subject)
             }
             Some(_) => "no round in which both sides are good".to_owned(),
         }
@@ -252,6 +315,36 @@ mod tests {
         for (bound, interval, standing) in cases {
             assert_eq!(bound.standing(&estimate(interval)), standing, "{bound:?} {interval:?}");
         }
+    }
+
+    /// Figures in prose would be those of a run that is long over. Rows and options are named between backticks.
+    #[test]
+    fn what_was_tried_holds_no_figure() {
+        for goal in GOALS {
+            let text = goal.tried.unwrap_or_default();
+            assert_eq!(text.matches('`').count() % 2, 0, "{text}");
+            let prose: String = text.split('`').step_by(2).collect();
+            assert!(!prose.chars().any(|character| character.is_ascii_digit()), "{}: {text}", goal.label());
+        }
+    }
+
+    #[test]
+    fn what_was_tried_is_told_of_goals_that_are_missed() {
+        let mut goals = GOALS.iter().filter(|goal| goal.tried.is_some());
+        let goal = goals.next().unwrap();
+        let outcome =
+            |standing| Outcome { standing, ..Outcome::of(goal, &super::super::run::tests::sample()) };
+        assert_eq!(outcome(Standing::Met).tried(), None);
+        for standing in [Standing::NotMet, Standing::CannotTell] {
+            assert_eq!(outcome(standing).tried(), goal.tried.map(str::trim));
+        }
+    }
+
+    #[test]
+    fn a_run_has_the_goals_of_its_suites() {
+        let outcomes = of_run(&super::super::run::tests::sample());
+        assert!(!outcomes.is_empty() && outcomes.iter().all(|outcome| outcome.goal.suite == "server"));
+        assert_eq!(table(&outcomes).rows.len(), outcomes.len());
     }
 
     #[test]

@@ -65,6 +65,17 @@ pub(crate) struct HttpSuite {
 const WRK: &str = "/usr/bin/wrk";
 const REPORT: &str = "/opt/bench/report.lua";
 
+/// How long a sample is measured, in seconds. What disturbs a machine comes and goes over many seconds, and cancels out of a ratio only where both sides
+/// are measured within that time: so many short samples tell more than few long ones. At half a second servers' clock ticks and wrk's own start
+/// would show in a sample; at two they are below a hundredth of it.
+const MEASURED_SECONDS: u32 = 2;
+
+/// How long a sample is loaded before, in seconds, until connections stand and caches and heaps have what they need. wrk counts whole seconds.
+const WARM_UP_SECONDS: u32 = 1;
+
+/// The same at a constant rate, where each thread has its connections before the first request is due.
+const STEADY_WARM_UP_SECONDS: f64 = 0.5;
+
 /// What every machine bears that does something else beside.
 const QUICK_RATE: f64 = 500.0;
 
@@ -111,8 +122,8 @@ impl HttpSuite {
             script: REPORT.to_owned(),
             threads: bed.generator_cores.len(),
             connections,
-            seconds: if bed.quick { 1 } else { 3 },
-            warm_up_seconds: u32::from(!bed.quick),
+            seconds: if bed.quick { 1 } else { MEASURED_SECONDS },
+            warm_up_seconds: if bed.quick { 0 } else { WARM_UP_SECONDS },
             new_connections,
             cores: bed.generator_cores.clone(),
         };
@@ -157,8 +168,8 @@ impl HttpSuite {
             },
             connections: self.connections,
             threads: bed.generator_cores.len(),
-            seconds: if bed.quick { 1.0 } else { 3.0 },
-            warm_up_seconds: if bed.quick { 0.2 } else { 1.0 },
+            seconds: if bed.quick { 1.0 } else { MEASURED_SECONDS.into() },
+            warm_up_seconds: if bed.quick { 0.2 } else { STEADY_WARM_UP_SECONDS },
             cores: bed.generator_cores.clone(),
         };
         Ok(Series {
@@ -272,8 +283,8 @@ impl Generator {
                     connections: wrk.connections,
                     value_bytes: *value_bytes,
                     // It counts requests and not seconds: about as many as it makes in the time that wrk has.
-                    requests: if quick { 20_000 } else { 200_000 },
-                    warm_up_requests: if quick { 0 } else { 50_000 },
+                    requests: if quick { 20_000 } else { 120_000 },
+                    warm_up_requests: if quick { 0 } else { 40_000 },
                     cores: wrk.cores.clone(),
                 }))
             }

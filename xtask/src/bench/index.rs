@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::page::{noisy, says};
 use super::raw::Suite;
+use super::report::{noisy, says};
 use super::run::Run;
 
 /// The page, relative to the repository.

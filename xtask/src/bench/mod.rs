@@ -3,8 +3,10 @@
 //! What is measured and how it is rendered are apart: [`raw`] and [`environment`] are what a run leaves, everything else is rendered from them.
 
 mod bed;
+mod compare;
 mod environment;
 mod goals;
+mod html;
 mod http_suite;
 mod index;
 mod machine;
@@ -13,6 +15,7 @@ mod page;
 mod plots;
 mod random;
 mod raw;
+mod report;
 mod rounds;
 mod run;
 mod statistics;
@@ -124,8 +127,10 @@ fn render(repository: &Path) -> Result<()> {
         println!("There are no runs in {}.", run::RUNS);
         return Ok(());
     }
-    atomic::write(&repository.join(index::PAGE), index::render(&runs).as_bytes())?;
-    println!("{} runs; index: {}", runs.len(), index::PAGE);
+    for (page, text) in pages(&runs) {
+        atomic::write(&repository.join(page), text.as_bytes())?;
+    }
+    println!("{} runs; index: {}, for a browser: {}", runs.len(), index::PAGE, html::PAGE);
     Ok(())
 }
 
@@ -152,9 +157,16 @@ pub(crate) fn check(repository: &Path) -> Result<()> {
         runs.push(run);
     }
     if !runs.is_empty() {
-        rendered::check(&repository.join(index::PAGE), &index::render(&runs), RENEW)?;
+        for (page, text) in pages(&runs) {
+            rendered::check(&repository.join(page), &text, RENEW)?;
+        }
     }
     Ok(())
+}
+
+/// What is rendered from all runs together, relative to the repository.
+fn pages(runs: &[Run]) -> [(&'static str, String); 2] {
+    [(index::PAGE, index::render(runs)), (html::PAGE, html::render(runs))]
 }
 
 #[cfg(test)]
@@ -178,6 +190,11 @@ mod tests {
         render(repository.path()).unwrap();
         check(repository.path()).unwrap();
 
+        let page = repository.path().join(html::PAGE);
+        let text = fs::read_to_string(&page).unwrap();
+        fs::write(&page, text.replacen("worse", "better", 1)).unwrap();
+        complaint("index.html is stale (line ");
+        fs::write(&page, text).unwrap();
         let page = folder.join("README.md");
         fs::write(&page, fs::read_to_string(&page).unwrap().replace("worse", "better")).unwrap();
         complaint("README.md is stale (line ");

@@ -1,14 +1,16 @@
 //! Plots of a run, as SVG without scripts, fonts or anything from a network; readable on a light and on a dark page.
 
+mod labels;
 mod percentiles;
 mod ratios;
 mod svg;
 
 use std::collections::BTreeMap;
 
+pub(crate) use self::svg::STYLE;
 use super::metric::Metric;
-use super::page;
 use super::raw::{Series, Suite};
+use super::report;
 use super::run::Run;
 
 /// Every plot, by file name.
@@ -21,12 +23,17 @@ pub(crate) fn of_run(run: &Run) -> BTreeMap<String, String> {
                     plots.insert(ratios_name(suite, series, metric), ratios::plot(suite, series, metric));
                 }
             }
-            if page::percentile_columns(series).is_some() {
+            if report::percentile_columns(series).is_some() {
                 plots.insert(percentiles_name(suite, series), percentiles::plot(suite, series));
             }
         }
     }
     plots
+}
+
+/// A plot as a part of a page that has [`STYLE`] in its own.
+pub(crate) fn inline(plot: &str) -> String {
+    plot.replace(&format!("<style>{STYLE}</style>\n"), "")
 }
 
 /// Whether there is any pair to plot.

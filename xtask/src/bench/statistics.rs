@@ -212,6 +212,18 @@ mod tests {
     }
 
     #[test]
+    fn one_disturbed_round_in_ten_does_not_widen_the_interval() {
+        let ratios = |count: u32, last: f64| -> (f64, f64) {
+            let quiet = (1..count).map(|at| (1.0 + f64::from(at) / 1000.0, 1.0));
+            let pairs: Vec<(f64, f64)> = quiet.chain([(last, 1.0)]).collect();
+            Ratio::of_pairs(&pairs).unwrap().interval.unwrap()
+        };
+        assert_eq!(ratios(6, 2.0), (1.001, 2.0));
+        assert!(ratios(10, 2.0).1 < 1.01, "{:?}", ratios(10, 2.0));
+        assert!(ratios(10, 0.5).0 > 1.0, "{:?}", ratios(10, 0.5));
+    }
+
+    #[test]
     fn an_interval_repeats() {
         let pairs = pairs(12, 0.9, 0.2);
         assert_eq!(Ratio::of_pairs(&pairs), Ratio::of_pairs(&pairs));

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::page::{noisy, says};
-use super::raw::{Comparison, Series, Suite};
+use super::compare;
+use super::raw::{Series, Suite};
+use super::report::{noisy, says};
 use super::run::Run;
 use super::statistics::Ratio;
 use crate::columns::paragraph;
@@ -31,8 +32,8 @@ pub(crate) fn summary(run: &Run) -> String {
                 let _ = writeln!(text, "{failed} of {} samples failed.", series.samples.len());
             }
         }
-        for series in noisy(suite) {
-            paragraph(&mut text, 0, "", &format!("Noisy: {} {series}; see the rows A/A.", suite.name));
+        for place in noisy(suite) {
+            paragraph(&mut text, 0, "", &format!("Noisy: {place}; see the rows A/A."));
         }
     }
     text
@@ -43,44 +44,23 @@ pub(crate) fn comparison(old: &Run, new: &Run) -> String {
     let mut text = String::new();
     let names = [old, new].map(|run| run.environment.run_name());
     paragraph(&mut text, 0, "", &format!("{} for each of {}", names[1], names[0]));
-    let differing: Vec<String> = old
-        .environment
-        .rows()
-        .into_iter()
-        .zip(new.environment.rows())
-        .filter(|((name, one), (_, other))| {
-            one != other && !["command", "load average before"].contains(name)
-        })
-        .map(|((name, one), (_, other))| format!("{name} ({one}; {other})"))
-        .collect();
-    if !differing.is_empty() {
-        paragraph(&mut text, 2, "", &format!("They differ in: {}.", differing.join(", ")));
-    }
-    let before = text.len();
-    for (suite, series) in all_series(new) {
-        let Some((_, earlier)) =
-            all_series(old).find(|(one, other)| one.name == suite.name && other.name == series.name)
-        else {
-            continue;
-        };
-        title(&mut text, suite, series, "NEW / OLD");
-        for subject in &suite.subjects {
-            for &metric in &series.metrics {
-                let values = |series: &Series| series.values(&subject.name, metric);
-                let Some(ratio) = Ratio::of_groups(&values(series), &values(earlier)) else { continue };
-                let pair = Comparison { subject: subject.name.clone(), against: String::new() };
-                row(&mut text, &subject.name, metric.label(), &ratio, &says(&pair, metric, &ratio));
-            }
-        }
-    }
-    if text.len() == before {
+    paragraph(&mut text, 2, "", &compare::differ(old, new));
+    let rows = compare::rows(old, new);
+    if rows.is_empty() {
         text.push_str("They have no suite in common.\n");
+        return text;
     }
+    let mut above = None;
+    for compared in &rows {
+        let place = (&compared.suite.name, &compared.series.name);
+        if above.replace(place) != Some(place) {
+            title(&mut text, compared.suite, compared.series, "NEW / OLD");
+        }
+        row(&mut text, compared.subject, compared.metric.label(), &compared.ratio, &compared.says());
+    }
+    text.push('\n');
+    paragraph(&mut text, 0, "", compare::CAUTION);
     text
-}
-
-fn all_series(run: &Run) -> impl Iterator<Item = (&Suite, &Series)> {
-    run.suites.iter().flat_map(|suite| suite.series.iter().map(move |series| (suite, series)))
 }
 
 fn title(text: &mut String, suite: &Suite, series: &Series, ratio: &str) {

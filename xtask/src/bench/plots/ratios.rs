@@ -1,6 +1,6 @@
 //! Ratios with their intervals, each a row, on one logarithmic scale.
 
-use super::svg::{Anchor, COLORS, GRID, Svg};
+use super::svg::{Anchor, COLORS, Ink, Svg};
 use crate::bench::metric::Metric;
 use crate::bench::raw::{Series, Suite};
 use crate::bench::statistics::Ratio;
@@ -37,17 +37,18 @@ pub(super) fn plot(suite: &Suite, series: &Series, metric: Metric) -> String {
             continue;
         }
         last = at;
-        svg.line((at, TOP - 8.0), (at, bottom), GRID, if mark == 1.0 { 2.0 } else { 1.0 });
+        svg.line((at, TOP - 8.0), (at, bottom), Ink::Grid, if mark == 1.0 { 2.0 } else { 1.0 });
         svg.text((at, bottom + 14.0), Anchor::Middle, &format!("{mark}"));
     }
     for (at, (label, ratio)) in rows.iter().enumerate() {
         let y = TOP + ROW * (at as f64 + 0.5);
-        let color = COLORS[at % COLORS.len()];
+        // Names stand beside: colours only help the eye along a row, and dashes would look like gaps.
+        let ink = Ink::Curve(at % COLORS);
         svg.text((LABELS - 10.0, y), Anchor::End, label);
         if let Some((low, high)) = ratio.interval {
-            svg.line((scale.at(low), y), (scale.at(high), y), color, 3.0);
+            svg.line((scale.at(low), y), (scale.at(high), y), ink, 3.0);
         }
-        svg.dot((scale.at(ratio.median), y), color);
+        svg.dot((scale.at(ratio.median), y), ink);
     }
     svg.finish()
 }

@@ -55,6 +55,8 @@ pub(super) fn suite(bed: &Bed<'_>) -> Result<HttpSuite> {
         ("greeting", "bare-hyper"),
         ("greeting", "go-prefork"),
         ("greeting", "nginx"),
+        // How much of what is promised against Go is within anybody's reach.
+        ("bare-loop", "go-prefork"),
         ("greeting", "greeting"),
     ];
     // With one core there is nothing to set against each other.

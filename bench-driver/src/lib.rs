@@ -7,6 +7,7 @@
 
 mod answer;
 mod cores;
+mod descriptors;
 mod http;
 mod order;
 mod outcome;

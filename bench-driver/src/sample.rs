@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::answer::{self, Answer};
 use crate::cores;
+use crate::descriptors;
 use crate::order::{Ask, ConstantRate, Load, Once, Order, RedisBenchmark, Saturate};
 use crate::outcome::Outcome;
 use crate::rate::{self, Window, percentiles};
@@ -44,6 +45,7 @@ pub enum Unmeasured {
 pub fn take(order: &Order) -> Result<Outcome, Unmeasured> {
     let patience = Duration::try_from_secs_f64(order.server.patience_seconds)
         .map_err(|_| Unmeasured::Server("patience_seconds is no number of seconds".to_owned()))?;
+    descriptors::provide(&order.load).map_err(system("cannot raise the limit of open files"))?;
     let mut beside = Vec::new();
     for needed in &order.beside {
         let mut started =

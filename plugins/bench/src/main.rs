@@ -1,10 +1,11 @@
-//! `plugin-bench WHAT ITERATIONS [PLUGIN]`: does one thing so often, and prints how long that took, as JSON:
+//! `plugin-bench WHAT ITERATIONS [PLUGIN [FOLDER]]`: does one thing so often, and prints how long that took, as JSON:
 //! `{"seconds": 0.5, "iterations": 1000000}`.
 //!
 //! A process does one thing only, so that nothing that was done before helps or hinders it; `cargo xtask bench` starts one for each sample.
 #![forbid(unsafe_code)]
 
 mod calls;
+mod copies;
 mod loads;
 
 use std::error::Error;
@@ -12,10 +13,11 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-const USAGE: &str = "plugin-bench WHAT ITERATIONS [PLUGIN]; WHAT is one of:
+const USAGE: &str = "plugin-bench WHAT ITERATIONS [PLUGIN [FOLDER]]; WHAT is one of:
   direct boxed dyn linked     a call of a handler that does nothing
   ip-linked ip-loaded         a call of the handler `ip`; ip-loaded needs its PLUGIN
-  judge load registry         a PLUGIN's file";
+  judge load registry         a PLUGIN's file
+  copies                      writes copies of a PLUGIN to FOLDER, each under a name of its own";
 
 /// Status of wrong words, and of a plugin that cannot be loaded.
 const CANNOT: u8 = 2;
@@ -35,22 +37,20 @@ fn main() -> ExitCode {
 }
 
 fn run(words: &[String]) -> Result<(Duration, u32), Box<dyn Error>> {
-    let (what, iterations, plugin) = match words {
-        [what, iterations] => (what.as_str(), iterations, None),
-        [what, iterations, plugin] => (what.as_str(), iterations, Some(Path::new(plugin))),
-        _ => return Err(USAGE.into()),
-    };
+    let [what, iterations, files @ ..] = words else { return Err(USAGE.into()) };
+    let files: Vec<&Path> = files.iter().map(Path::new).collect();
     let iterations: u32 = iterations.parse().map_err(|_| format!("{iterations:?} is no number; {USAGE}"))?;
-    let took = match (what, plugin) {
-        ("direct", None) => calls::direct(iterations),
-        ("boxed", None) => calls::boxed(iterations),
-        ("dyn", None) => calls::dynamic(iterations),
-        ("linked", None) => calls::linked(iterations)?,
-        ("ip-linked", None) => calls::ip_linked(iterations)?,
-        ("ip-loaded", Some(plugin)) => calls::ip_loaded(iterations, plugin)?,
-        ("judge", Some(plugin)) => loads::judge(iterations, plugin)?,
-        ("load", Some(plugin)) => loads::load(iterations, plugin)?,
-        ("registry", Some(plugin)) => loads::registry(iterations, plugin)?,
+    let took = match (what.as_str(), files.as_slice()) {
+        ("direct", []) => calls::direct(iterations),
+        ("boxed", []) => calls::boxed(iterations),
+        ("dyn", []) => calls::dynamic(iterations),
+        ("linked", []) => calls::linked(iterations)?,
+        ("ip-linked", []) => calls::ip_linked(iterations)?,
+        ("ip-loaded", [plugin]) => calls::ip_loaded(iterations, plugin)?,
+        ("judge", [plugin]) => loads::judge(iterations, plugin)?,
+        ("load", [plugin]) => loads::load(iterations, plugin)?,
+        ("registry", [plugin]) => loads::registry(iterations, plugin)?,
+        ("copies", [plugin, folder]) => copies::write(iterations, plugin, folder)?,
         _ => return Err(USAGE.into()),
     };
     Ok((took, iterations))
@@ -83,7 +83,9 @@ mod tests {
 
     #[test]
     fn wrong_words_are_answered_with_the_right_ones() {
-        for wrong in ["direct", "direct many", "undirect 1", "load 1", "direct 1 /plugin.so"] {
+        for wrong in
+            ["direct", "direct many", "undirect 1", "load 1", "direct 1 /plugin.so", "copies 1 /plugin.so"]
+        {
             let error = run(&words(wrong)).unwrap_err().to_string();
             assert!(error.contains("plugin-bench WHAT ITERATIONS"), "{wrong}: {error}");
         }

@@ -62,8 +62,10 @@ pub(crate) struct HttpSuite {
     pub(crate) comparisons: Vec<(&'static str, &'static str)>,
 }
 
-const WRK: &str = "/usr/bin/wrk";
-const REPORT: &str = "/opt/bench/report.lua";
+/// Where wrk is in the image that samples are taken in.
+pub(crate) const WRK: &str = "/usr/bin/wrk";
+/// And what it runs when it is done.
+pub(crate) const REPORT: &str = "/opt/bench/report.lua";
 
 /// How long a sample is measured, in seconds. What disturbs a machine comes and goes over many seconds, and cancels out of a ratio only where both sides
 /// are measured within that time: so many short samples tell more than few long ones. At half a second servers' clock ticks and wrk's own start
@@ -149,6 +151,7 @@ impl HttpSuite {
                 Metric::LatencyP99Seconds,
                 Metric::StartSeconds,
             ],
+            axis: None,
             samples: self
                 .samples(bed, comparisons, name, &|subject| subject.generator.load(bed.quick, &load))?,
         })
@@ -187,6 +190,7 @@ impl HttpSuite {
                 Metric::CpuSecondsPerRequest,
                 Metric::GeneratorLateSeconds,
             ],
+            axis: None,
             samples: self.samples(bed, comparisons, "constant-rate", &|subject| {
                 subject.generator.is_wrk().then(|| Load::ConstantRate(load.clone()))
             })?,

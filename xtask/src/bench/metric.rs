@@ -36,6 +36,8 @@ pub(crate) enum Metric {
     BytesPerEntry,
 }
 
+const MEBIBYTE: f64 = 1024.0 * 1024.0;
+
 impl Metric {
     /// What a column is called.
     pub(crate) fn label(self) -> &'static str {
@@ -67,6 +69,11 @@ impl Metric {
         self != Metric::GeneratorLateSeconds
     }
 
+    /// Of what people read, in the base unit: round numbers of it look round.
+    pub(crate) fn unit(self) -> f64 {
+        if self == Metric::PeakRssBytes { MEBIBYTE } else { 1.0 }
+    }
+
     /// `value` as people read it.
     pub(crate) fn show(self, value: f64) -> String {
         match self {
@@ -74,10 +81,15 @@ impl Metric {
             | Metric::CallInstructions
             | Metric::ChangesPerSecond
             | Metric::BytesPerEntry => grouped(value),
-            Metric::PeakRssBytes => format!("{:.1} MiB", value / f64::from(1 << 20)),
+            Metric::PeakRssBytes => format!("{:.1} MiB", value / MEBIBYTE),
             _ => duration(value),
         }
     }
+}
+
+/// How many of something there are, with commas between thousands.
+pub(crate) fn count(number: f64) -> String {
+    if number.abs() < 100.0 { format!("{number}") } else { grouped(number) }
 }
 
 /// Seconds in the unit that leaves one to three digits before the point.
@@ -135,5 +147,6 @@ mod tests {
         for (metric, value, shown) in cases {
             assert_eq!(metric.show(value), shown);
         }
+        assert_eq!([1.0, 64.0, 100.0, 4096.0, 1e6].map(count), ["1", "64", "100", "4,096", "1,000,000"]);
     }
 }

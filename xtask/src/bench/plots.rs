@@ -3,6 +3,7 @@
 mod labels;
 mod percentiles;
 mod ratios;
+mod scaling;
 mod svg;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,12 @@ pub(crate) fn of_run(run: &Run) -> BTreeMap<String, String> {
             for &metric in &series.metrics {
                 if has_ratios(suite, series, metric) {
                     plots.insert(ratios_name(suite, series, metric), ratios::plot(suite, series, metric));
+                }
+            }
+            if let Some(axis) = &series.axis {
+                for &metric in &series.metrics {
+                    let plot = scaling::plot(suite, series, axis, metric);
+                    plots.insert(scaling_name(suite, series, metric), plot);
                 }
             }
             if report::percentile_columns(series).is_some() {
@@ -51,6 +58,11 @@ pub(crate) fn percentiles_name(suite: &Suite, series: &Series) -> String {
     name(&[&suite.name, &series.name, "latency"])
 }
 
+/// The file of one metric along the axis of its series.
+pub(crate) fn scaling_name(suite: &Suite, series: &Series, metric: Metric) -> String {
+    name(&[&suite.name, &series.name, "scaling", metric.label()])
+}
+
 /// A file name without anything that a link would have to escape.
 fn name(parts: &[&str]) -> String {
     let letters = parts.join("-").to_lowercase();
@@ -76,5 +88,19 @@ mod tests {
         );
         insta::assert_snapshot!("ratios", plots[names[0]]);
         insta::assert_snapshot!("percentiles", plots[names[1]]);
+    }
+
+    #[test]
+    fn what_has_an_axis_is_plotted_along_it() {
+        let mut run = super::super::run::tests::sample();
+        run.suites = vec![super::super::raw::tests::along_an_axis()];
+        let plots = of_run(&run);
+        let names: Vec<&str> = plots.keys().map(String::as_str).collect();
+        assert_eq!(
+            names,
+            ["scale-plugins-scaling-cpu-per-request.svg", "scale-plugins-scaling-peak-rss.svg"]
+        );
+        insta::assert_snapshot!("scaling-logarithmic", plots[names[0]]);
+        insta::assert_snapshot!("scaling-from-0", plots[names[1]]);
     }
 }

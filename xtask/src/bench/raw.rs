@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use bench_driver::WRK_COLUMNS;
 use serde::{Deserialize, Serialize};
 
@@ -67,8 +67,33 @@ pub(crate) struct Series {
     pub(crate) command: Vec<String>,
     /// What to show, in order; the first few are those that count most.
     pub(crate) metrics: Vec<Metric>,
+    /// What costs grow with, if the subjects are steps of it: then each metric is plotted along it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) axis: Option<Axis>,
     /// All samples in the order in which they were taken.
     pub(crate) samples: Vec<Sample>,
+}
+
+/// Something that there is less of or more, and the places of subjects along it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Axis {
+    /// What is counted: `connections`.
+    pub(crate) of: String,
+    /// The place of every subject that the series has samples of.
+    pub(crate) points: Vec<Point>,
+}
+
+/// Where a subject stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Point {
+    /// The subject.
+    pub(crate) subject: String,
+    /// What it is a step of, such as a server: subjects of one line differ in nothing but their places.
+    pub(crate) line: String,
+    /// How many there are of what the axis counts; more than 0.
+    pub(crate) at: f64,
 }
 
 /// One measurement of one subject.
@@ -130,6 +155,9 @@ impl Suite {
                 ensure!(known(name), "it compares {name:?}, which is none of its subjects");
             }
         }
+        for series in &self.series {
+            series.check_axis().with_context(|| format!("its series {:?}", series.name))?;
+        }
         for sample in self.series.iter().flat_map(|series| &series.samples) {
             if !known(&sample.subject) {
                 bail!("it has a sample of {:?}, which is none of its subjects", sample.subject);
@@ -153,6 +181,24 @@ impl Suite {
 }
 
 impl Series {
+    fn check_axis(&self) -> Result<()> {
+        let Some(axis) = &self.axis else { return Ok(()) };
+        for sample in &self.samples {
+            let place = axis.place_of(&sample.subject);
+            ensure!(place.is_some(), "{:?} has no place along its axis", sample.subject);
+        }
+        for (before, point) in axis.points.iter().enumerate() {
+            ensure!(point.at.is_finite() && point.at > 0.0, "{:?} is at no place of its axis", point.subject);
+            let taken = axis.points[..before].iter().find(|other| {
+                other.subject == point.subject || (&other.line, other.at) == (&point.line, point.at)
+            });
+            if let Some(other) = taken {
+                bail!("{:?} and {:?} are at the same place of its axis", other.subject, point.subject);
+            }
+        }
+        Ok(())
+    }
+
     /// The good samples of `subject`; the second ones of a round only if `again`.
     pub(crate) fn samples_of<'a>(
         &'a self,
@@ -188,6 +234,13 @@ impl Series {
     /// The samples that do not count.
     pub(crate) fn failures(&self) -> impl Iterator<Item = (&Sample, &str)> {
         self.samples.iter().filter_map(|sample| Some((sample, sample.failed.as_deref()?)))
+    }
+}
+
+impl Axis {
+    /// Where a subject stands.
+    pub(crate) fn place_of(&self, subject: &str) -> Option<&Point> {
+        self.points.iter().find(|point| point.subject == subject)
     }
 }
 
@@ -281,15 +334,80 @@ pub(super) mod tests {
                 how: "64 connections send as fast as they are answered.".to_owned(),
                 command: vec!["wrk".to_owned(), "-t1".to_owned(), "-c64".to_owned()],
                 metrics: vec![Metric::CpuSecondsPerRequest, Metric::RequestsPerSecond],
+                axis: None,
                 samples,
+            }],
+        }
+    }
+
+    /// Two lines along an axis: `flat` costs the same everywhere, `steep` grows with what there is of it.
+    pub(crate) fn along_an_axis() -> Suite {
+        let places = [10.0, 100.0, 1000.0];
+        let points: Vec<Point> = ["flat", "steep"]
+            .iter()
+            .flat_map(|line| {
+                places.map(|at| Point { subject: format!("{line}-{at}"), line: line.to_string(), at })
+            })
+            .collect();
+        let sample = |point: &Point, round: u32| {
+            let disturbed = 1.0 + f64::from(round * 5 % 8) / 20.0;
+            let cost = 10e-6 * disturbed * if point.line == "steep" { point.at / 5.0 } else { 1.0 };
+            let values = [
+                (Metric::CpuSecondsPerRequest, cost),
+                (Metric::PeakRssBytes, 5e6 * disturbed * if point.line == "steep" { 1.5 } else { 1.0 }),
+            ];
+            Sample { subject: point.subject.clone(), round, values: values.into(), ..Sample::default() }
+        };
+        let subject = |point: &Point| Subject {
+            name: point.subject.clone(),
+            is: format!("{} with {} plugins", point.line, point.at),
+            command: vec![point.line.clone()],
+            image_digest: None,
+        };
+        Suite {
+            format: FORMAT,
+            name: "scale".to_owned(),
+            question: "What does it cost to have more?".to_owned(),
+            subjects: points.iter().map(subject).collect(),
+            comparisons: Vec::new(),
+            series: vec![Series {
+                name: "plugins".to_owned(),
+                how: "There are more and more.".to_owned(),
+                command: Vec::new(),
+                metrics: vec![Metric::CpuSecondsPerRequest, Metric::PeakRssBytes],
+                samples: (0..8)
+                    .flat_map(|round| points.iter().map(move |point| sample(point, round)))
+                    .collect(),
+                axis: Some(Axis { of: "plugins".to_owned(), points: points.clone() }),
             }],
         }
     }
 
     #[test]
     fn what_is_written_is_read() {
-        let suite = sample();
-        assert_eq!(Suite::parse(&suite.to_json().unwrap()).unwrap(), suite);
+        for suite in [sample(), along_an_axis()] {
+            assert_eq!(Suite::parse(&suite.to_json().unwrap()).unwrap(), suite);
+        }
+    }
+
+    #[test]
+    fn everything_has_a_place_of_its_own_along_an_axis() {
+        type Change = fn(&mut Vec<Point>);
+        let complaint = |change: Change| {
+            let mut suite = along_an_axis();
+            change(&mut suite.series[0].axis.as_mut().unwrap().points);
+            format!("{:#}", Suite::parse(&suite.to_json().unwrap()).unwrap_err())
+        };
+        let cases: [(Change, &str); 4] = [
+            (|points| drop(points.remove(0)), "its series \"plugins\": \"flat-10\" has no place"),
+            (|points| points[1].at = 10.0, "\"flat-10\" and \"flat-100\" are at the same place"),
+            (|points| points[1] = Point { at: 1.0, ..points[0].clone() }, "\"flat-100\" has no place"),
+            (|points| points[2].at = 0.0, "\"flat-1000\" is at no place"),
+        ];
+        for (change, words) in cases {
+            let complaint = complaint(change);
+            assert!(complaint.contains(words), "{complaint}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use bench_driver::WRK_COLUMNS;
 
-use super::metric::{Metric, duration};
+use super::metric::{Metric, count, duration};
 use super::plots;
 use super::raw::{Comparison, Sample, Series, Subject, Suite};
 use super::run::Run;
@@ -127,6 +127,12 @@ pub(crate) fn of_series(suite: &Suite, series: &Series) -> Vec<Part> {
         parts.push(Part::Failures(failures));
     }
     parts.push(Part::Table(medians(suite, series)));
+    if let Some(axis) = &series.axis {
+        parts.extend(series.metrics.iter().map(|&metric| Part::Plot {
+            name: plots::scaling_name(suite, series, metric),
+            shows: format!("{} along {}, with 95 % intervals", metric.label(), axis.of),
+        }));
+    }
     parts.extend(ratios(suite, series).map(Part::Table));
     for &metric in &series.metrics {
         if plots::has_ratios(suite, series, metric) {
@@ -196,14 +202,15 @@ pub(crate) fn measured<'a>(suite: &'a Suite, series: &'a Series) -> impl Iterato
 
 fn medians(suite: &Suite, series: &Series) -> Table {
     let mut table = Table::new("Medians", &["subject"]);
+    let axis = series.axis.as_ref();
+    table.columns.extend(axis.map(|axis| Column::figures(axis.of.clone())));
     table.columns.push(Column::figures("samples"));
     table.columns.extend(series.metrics.iter().map(|metric| Column::figures(metric.label())));
     for subject in measured(suite, series) {
-        let count = series.samples_of(&subject.name, false).count();
-        let mut row = vec![
-            Cell::words(subject.name.clone()),
-            Cell { text: count.to_string(), value: Some(count as f64) },
-        ];
+        let samples = series.samples_of(&subject.name, false).count();
+        let mut row = vec![Cell::words(subject.name.clone())];
+        row.extend(axis.map(|axis| Cell::figure(axis.place_of(&subject.name).map(|point| point.at), count)));
+        row.push(Cell { text: samples.to_string(), value: Some(samples as f64) });
         row.extend(series.metrics.iter().map(|&metric| {
             Cell::figure(median(&series.values(&subject.name, metric)), |value| metric.show(value))
         }));
@@ -320,6 +327,22 @@ mod tests {
             let names: Vec<&str> = table.rows.iter().map(|row| row[0].text.as_str()).collect();
             assert!(!names.contains(&"busy") && !names.is_empty(), "{names:?}");
         }
+    }
+
+    #[test]
+    fn along_an_axis_every_subject_has_its_place_and_every_metric_a_plot() {
+        let suite = super::super::raw::tests::along_an_axis();
+        let parts = of_series(&suite, &suite.series[0]);
+        let [Part::Table(table), Part::Plot { name, shows }, Part::Plot { .. }] = parts.as_slice() else {
+            panic!("{parts:?}")
+        };
+        assert_eq!(table.columns[1].name, "plugins");
+        assert!(table.rows.iter().all(|row| row.len() == table.columns.len()), "{table:?}");
+        let last = table.rows.last().unwrap();
+        assert_eq!((last[0].text.as_str(), last[1].text.as_str()), ("steep-1000", "1,000"));
+        assert_eq!(last[1].value, Some(1000.0));
+        assert_eq!(name, "scale-plugins-scaling-cpu-per-request.svg");
+        assert_eq!(shows, "CPU per request along plugins, with 95 % intervals");
     }
 
     #[test]

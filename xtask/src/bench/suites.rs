@@ -6,6 +6,7 @@ mod forker;
 mod load;
 mod ngx;
 mod programs;
+mod scale;
 mod server;
 
 use anyhow::Result;
@@ -27,6 +28,8 @@ pub(crate) enum SuiteName {
     Load,
     /// nginx that passes requests on to the upstream of their host: ours, its own `map`, Lua, and a fixed one.
     Ngx,
+    /// How costs grow with plugins, with connections, and with hosts of a table.
+    Scale,
     /// HTTP servers that answer the caller's address: with plugins, without, and those of others.
     Server,
 }
@@ -45,6 +48,7 @@ impl SuiteName {
             SuiteName::Forker => forker::PEERS,
             SuiteName::Load => load::PEERS,
             SuiteName::Ngx => ngx::PEERS,
+            SuiteName::Scale => scale::PEERS,
             SuiteName::Server => server::PEERS,
         }
     }
@@ -57,6 +61,7 @@ impl SuiteName {
             SuiteName::Forker => forker::suite(bed)?.measure(bed),
             SuiteName::Load => load::suite(bed)?.measure(bed),
             SuiteName::Ngx => ngx::measure(bed),
+            SuiteName::Scale => scale::measure(bed),
             SuiteName::Server => server::suite(bed)?.measure(bed),
         }
     }

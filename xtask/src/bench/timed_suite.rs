@@ -88,11 +88,7 @@ impl TimedSuite {
             "Each sample is a process of its own, on the cores of servers, that does one thing N times and says how long that took.",
             &[],
             self.metric,
-            |subject| {
-                let said = bed.run(&subject.at(subject.times), &subject.env)?;
-                let said: Said = serde_json::from_slice(&said.stdout).context("it printed no timing")?;
-                said.value(self.metric)
-            },
+            |subject| subject.value(bed, self.metric),
         )?];
         if self.instructions {
             series.push(self.series(
@@ -116,7 +112,7 @@ impl TimedSuite {
         let subjects = self.subjects.iter().map(|subject| Subject {
             name: subject.name.to_owned(),
             is: subject.is.clone(),
-            command: subject.at(subject.times),
+            command: subject.command(),
             image_digest: subject.image.and_then(|image| bed.peer_digest(image)),
         });
         Ok(Suite {
@@ -155,12 +151,25 @@ impl TimedSuite {
             how: how.to_owned(),
             command: command.iter().map(|&word| word.to_owned()).collect(),
             metrics: vec![metric],
+            axis: None,
             samples: rounds::run(&names, comparisons, bed.rounds, take)?,
         })
     }
 }
 
 impl TimedSubject {
+    /// Takes one sample of it: the figure of one.
+    pub(crate) fn value(&self, bed: &Bed<'_>, metric: Metric) -> Result<f64> {
+        let said = bed.run(&self.command(), &self.env)?;
+        let said: Said = serde_json::from_slice(&said.stdout).context("it printed no timing")?;
+        said.value(metric)
+    }
+
+    /// Its command line.
+    pub(crate) fn command(&self) -> Vec<String> {
+        self.at(self.times)
+    }
+
     /// Its command line for so many times.
     fn at(&self, times: u32) -> Vec<String> {
         self.argv.iter().map(|word| if word == TIMES { times.to_string() } else { word.clone() }).collect()

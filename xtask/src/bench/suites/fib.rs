@@ -109,6 +109,7 @@ fn twice(bed: &Bed<'_>) -> Result<Suite> {
             how: "One request, on a connection of its own; each sample starts the server anew.".to_owned(),
             command: Vec::new(),
             metrics: vec![Metric::WallSeconds],
+            axis: None,
             samples,
         }],
     })

@@ -35,18 +35,23 @@ pub(super) fn ask_ip_of(hosts: Hosts) -> Ask {
 
 /// nginx with directives outside any block, and in `http`; a worker for each core of servers.
 pub(super) fn nginx(bed: &Bed<'_>, main: &str, http: &str) -> Program {
+    nginx_for(bed, 4096, main, http)
+}
+
+/// The same with so many connections for each worker.
+pub(super) fn nginx_for(bed: &Bed<'_>, connections: usize, main: &str, http: &str) -> Program {
     const CONFIG: &str = "/tmp/nginx/nginx.conf";
-    let texts =
-        vec![TextFile { path: CONFIG.to_owned(), text: configuration(bed.server_cores.len(), main, http) }];
+    let text = configuration(bed.server_cores.len(), connections, main, http);
+    let texts = vec![TextFile { path: CONFIG.to_owned(), text }];
     let arguments = ["-e", "stderr", "-p", "/tmp/nginx", "-c", CONFIG].map(str::to_owned);
     Program { texts, ..peer(bed, NGINX, "usr/sbin/nginx", &arguments) }
 }
 
-fn configuration(workers: usize, main: &str, http: &str) -> String {
+fn configuration(workers: usize, connections: usize, main: &str, http: &str) -> String {
     format!(
         "user root; daemon off; pid /tmp/nginx/pid; error_log stderr error; worker_processes {workers};\n\
          {main}\
-         events {{ worker_connections 4096; }}\n\
+         events {{ worker_connections {connections}; }}\n\
          http {{\n\
          access_log off; keepalive_requests 1000000000;\n\
          client_body_temp_path /tmp/nginx/1; proxy_temp_path /tmp/nginx/2; fastcgi_temp_path /tmp/nginx/3;\n\
@@ -80,9 +85,10 @@ mod tests {
 
     #[test]
     fn directives_stand_where_they_belong() {
-        let text = configuration(3, "load_module a.so;\n", "server { }\n");
+        let text = configuration(3, 4096, "load_module a.so;\n", "server { }\n");
         let at = |part: &str| text.find(part).unwrap();
         assert!(at("worker_processes 3;") < at("load_module a.so;"), "{text}");
+        assert!(text.contains("events { worker_connections 4096; }"), "{text}");
         assert!(at("load_module a.so;") < at("http {") && at("http {") < at("server { }"), "{text}");
     }
 }

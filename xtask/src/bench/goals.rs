@@ -156,9 +156,25 @@ impl Outcome {
     }
 
     /// What was tried to reach it; `None` where it is met.
-    pub(crate) fn tried(&self) -> Option<&'static str> {
+    fn tried(&self) -> Option<&'static str> {
         self.goal.tried.filter(|_| self.standing != Standing::Met).map(str::trim)
     }
+}
+
+/// What was tried for those of `outcomes` that are not met, each text once, beneath the goals that it is about.
+pub(crate) fn tried(outcomes: &[Outcome]) -> Vec<(String, &'static str)> {
+    let mut texts: Vec<(String, &'static str)> = Vec::new();
+    for (outcome, text) in outcomes.iter().filter_map(|outcome| Some((outcome, outcome.tried()?))) {
+        let goal = format!("{}, {}", outcome.of, outcome.promise);
+        match texts.iter_mut().find(|(_, known)| *known == text) {
+            Some((goals, _)) => {
+                goals.push_str("; ");
+                goals.push_str(&goal);
+            }
+            None => texts.push((goal, text)),
+        }
+    }
+    texts
 }
 
 /// The goals of all suites that `run` has.
@@ -169,11 +185,11 @@ pub(crate) fn of_run(run: &Run) -> Vec<Outcome> {
 
 /// Goals as a table.
 pub(crate) fn table(outcomes: &[Outcome]) -> Table {
-    let mut table = Table::new("", &["of", "suite", "promised", "measured (95 % interval)", "that is"]);
+    let mut table = Table::new("", &["of", "that is", "promised", "measured (95 % interval)", "suite"]);
     for outcome in outcomes {
         let measured_as = format!("{} {}", outcome.goal.suite, outcome.goal.series);
         let cells =
-            [&outcome.of, &measured_as, &outcome.promise, &outcome.measured, outcome.standing.words()];
+            [&outcome.of, outcome.standing.words(), &outcome.promise, &outcome.measured, &measured_as];
         table.rows.push(cells.map(Cell::words).into());
     }
     table
@@ -236,8 +252,8 @@ impl Goal {
     fn promise(&self) -> String {
         let what = self.metric.label();
         match self.bound {
-            Bound::AtLeast(bound) => format!("{what} at least {bound}"),
-            Bound::AtMost(bound) => format!("{what} at most {bound}"),
+            Bound::AtLeast(bound) => format!("ratio of {what} at least {bound}"),
+            Bound::AtMost(bound) => format!("ratio of {what} at most {bound}"),
             Bound::MoreByAtMost(bound) => format!("{what} at most {} more", self.metric.show(bound)),
             Bound::Within(bound) => format!("{what} at most {}", self.metric.show(bound)),
         }
@@ -338,6 +354,10 @@ mod tests {
         for standing in [Standing::NotMet, Standing::CannotTell] {
             assert_eq!(outcome(standing).tried(), goal.tried.map(str::trim));
         }
+        let missed = [Standing::NotMet, Standing::Met, Standing::CannotTell].map(outcome);
+        let texts = tried(&missed);
+        assert_eq!(texts.len(), 1);
+        assert_eq!(texts[0].0.matches(&missed[0].of).count(), 2, "{texts:?}");
     }
 
     #[test]

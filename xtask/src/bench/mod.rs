@@ -11,6 +11,7 @@ mod http_suite;
 mod index;
 mod machine;
 mod metric;
+mod pace;
 mod page;
 mod plots;
 mod random;
@@ -23,13 +24,16 @@ mod suites;
 mod terminal;
 mod timed_suite;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum as _;
 
 use self::bed::Bed;
 use self::environment::Environment;
+use self::pace::Pace;
 use self::run::Run;
 pub(crate) use self::suites::SuiteName;
 use crate::atomic;
@@ -81,8 +85,22 @@ fn measure(flags: &BenchFlags, ground: &Ground) -> Result<()> {
         "{} is there already; remove it, or write elsewhere with --out",
         folder.display()
     );
-    for name in names {
-        run.suites.push(name.measure(&bed)?);
+    let started = Instant::now();
+    for (before, name) in names.iter().enumerate() {
+        let since = started.elapsed();
+        let suite = name.measure(&bed)?;
+        let elapsed = started.elapsed();
+        let pace = Pace {
+            suite: &suite.name,
+            done: before + 1,
+            total: names.len(),
+            samples: suite.series.iter().map(|series| series.samples.len()).sum(),
+            took: elapsed - since,
+            elapsed,
+        };
+        // A terminal that is gone is no reason to stop measuring.
+        let _ = writeln!(std::io::stderr(), "{}", pace.line());
+        run.suites.push(suite);
         // What is measured so far is kept, whatever becomes of the next suite.
         run.write(&folder)?;
     }

@@ -40,9 +40,8 @@ fn goal_part(page: &mut String, run: &Run) {
     }
     let _ = write!(page, "\n## Goals\n\n{}\n", goals::HOW);
     table(page, &goals::table(&results));
-    let mut gap = "\n";
-    for (result, tried) in results.iter().filter_map(|result| Some((result, result.tried()?))) {
-        let _ = writeln!(page, "{}- {}, {}: {tried}", std::mem::take(&mut gap), result.of, result.promise);
+    for (goals, tried) in goals::tried(&results) {
+        let _ = write!(page, "\n**What was tried** for {goals}:\n\n{tried}\n");
     }
 }
 

@@ -70,13 +70,15 @@ fn title(text: &mut String, suite: &Suite, series: &Series, ratio: &str) {
 
 /// Two lines, where the names are long.
 fn row(text: &mut String, of: &str, what: &str, ratio: &Ratio, says: &str) {
-    let says = says.replace("no significant difference", "no difference");
     let head = format!("  {of}, {what}");
     let tail = format!("{} {}", ratio.show(), says);
-    if head.chars().count() + tail.chars().count() + 1 > crate::columns::COLUMNS {
-        let _ = write!(text, "{head}\n{tail:>80}\n");
-    } else {
-        let _ = writeln!(text, "{head:<40}{tail:>40}");
+    match crate::columns::COLUMNS.checked_sub(head.chars().count() + tail.chars().count()) {
+        None | Some(0) => {
+            let _ = write!(text, "{head}\n{tail:>80}\n");
+        }
+        Some(gap) => {
+            let _ = writeln!(text, "{head}{:gap$}{tail}", "");
+        }
     }
 }
 

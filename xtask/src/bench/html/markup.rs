@@ -76,7 +76,7 @@ impl Markup {
     pub(super) fn table(&mut self, table: &Table, name: &dyn Fn(&mut Markup, &str)) {
         self.element(
             "div",
-            &[("class", "wide"), ("role", "region"), ("aria-label", &table.caption), ("tabindex", "0")],
+            &[("class", "wide"), ("role", "group"), ("aria-label", &table.caption), ("tabindex", "0")],
             |page| {
                 page.element("table", &[("class", "sortable")], |page| {
                     page.leaf("caption", &[], &table.caption);

@@ -51,9 +51,9 @@ fn goal_part(page: &mut Markup, run: &Run) {
         &Table { caption: "Figures that were promised".to_owned(), ..goals::table(&outcomes) },
         &plain,
     );
-    for (outcome, tried) in outcomes.iter().filter_map(|outcome| Some((outcome, outcome.tried()?))) {
+    for (goals, tried) in goals::tried(&outcomes) {
         page.element("details", &[], |page| {
-            page.leaf("summary", &[], &format!("What was tried: {}, {}", outcome.of, outcome.promise));
+            page.leaf("summary", &[], &format!("What was tried for {goals}"));
             page.leaf("p", &[], tried);
         });
     }
@@ -99,7 +99,7 @@ fn series_part(page: &mut Markup, suite: &Suite, series: &Series, plots: &BTreeM
                 let of = format!("{shows}: {}, {}", suite.name, series.name);
                 page.element(
                     "div",
-                    &[("class", "wide"), ("role", "region"), ("aria-label", &of), ("tabindex", "0")],
+                    &[("class", "wide"), ("role", "group"), ("aria-label", &of), ("tabindex", "0")],
                     |page| {
                         page.raw(&plots::inline(svg));
                     },

@@ -140,3 +140,31 @@ fn plots_are_well_formed() {
         Document::parse(&plot).unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 }
+
+/// The script's own decisions, run by the engine that is at hand.
+#[test]
+fn the_script_orders_as_people_expect() {
+    const CHECKS: &str = r#"
+const assert = require("node:assert");
+const shown = (text, value) => ({ textContent: text, dataset: value === undefined ? {} : { value } });
+assert.deepStrictEqual(ordered([3, 1, null, 2, 1], false), [1, 4, 3, 0, 2]);
+assert.deepStrictEqual(ordered([3, 1, null, 2, 1], true), [0, 3, 1, 4, 2]);
+assert.deepStrictEqual(ordered(["workers-16", "workers-2", null, "Bare"], false), [3, 1, 0, 2]);
+assert.strictEqual(key(shown("9.40 \u00b5s", "0.0000094")), 0.0000094);
+assert.strictEqual(key(shown(" met ")), "met");
+assert.strictEqual(key(shown("")), null);
+const run = (kernel) => ({ facts: [["kernel", kernel], ["target", "t"]] });
+assert.strictEqual(differ(run("6.18"), run("6.19")), "They differ in: kernel (6.18; 6.19).");
+assert.strictEqual(differ(run("6.18"), run("6.18")), "Nothing is said to differ in machine and inputs.");
+"#;
+    let script = format!("{SCRIPT}\n{CHECKS}");
+    let output = match std::process::Command::new("node").args(["-e", &script]).output() {
+        Ok(output) => output,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            eprintln!("skipped: node is not installed, so nothing runs the page's script");
+            return;
+        }
+        Err(error) => panic!("node: {error}"),
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}

@@ -9,7 +9,7 @@ mod run_part;
 
 use self::markup::Markup;
 use super::plots;
-use super::report::{self, Table};
+use super::report::{self, Noise, Table};
 use super::run::Run;
 
 /// The page, relative to the repository.
@@ -75,14 +75,18 @@ fn all_runs(page: &mut Markup, runs: &[Run]) {
     for run in runs.iter().rev() {
         let environment = &run.environment;
         let suites: Vec<&str> = run.suites.iter().map(|suite| suite.name.as_str()).collect();
-        let noisy = run.suites.iter().any(|suite| !report::noisy(suite).is_empty());
         let cells = [
             environment.run_name(),
             format!("{}, {} cores", environment.cpu, environment.cores),
             environment.kernel.clone(),
             environment.revision.clone(),
             suites.join(", "),
-            if noisy { "noisy" } else { "no" }.to_owned(),
+            match report::noise(run) {
+                Noise::Noisy => "noisy",
+                Noise::Quiet => "no",
+                Noise::Unknown => "cannot tell",
+            }
+            .to_owned(),
         ];
         table.add_words([cells].into_iter());
     }

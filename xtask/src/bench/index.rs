@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::raw::Suite;
-use super::report::{noisy, says};
+use super::report::{Noise, noise, says};
 use super::run::Run;
 
 /// The page, relative to the repository.
@@ -22,7 +22,11 @@ pub(crate) fn render(runs: &[Run]) -> String {
         .to_owned();
     for run in runs.iter().rev() {
         let name = run.environment.run_name();
-        let noise = if run.suites.iter().any(|suite| !noisy(suite).is_empty()) { " **Noisy.**" } else { "" };
+        let noise = match noise(run) {
+            Noise::Noisy => " **Noisy.**",
+            Noise::Quiet => "",
+            Noise::Unknown => " **Few rounds.**",
+        };
         // Writing to a string cannot fail.
         let _ = write!(
             page,

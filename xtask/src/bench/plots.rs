@@ -45,7 +45,7 @@ pub(crate) fn inline(plot: &str) -> String {
 
 /// Whether there is any pair to plot.
 pub(crate) fn has_ratios(suite: &Suite, series: &Series, metric: Metric) -> bool {
-    suite.comparisons.iter().any(|comparison| series.ratio(comparison, metric).is_some())
+    suite.comparisons.iter().any(|comparison| series.has_ratio(comparison, metric))
 }
 
 /// The file of the ratios of one metric.

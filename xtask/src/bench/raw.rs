@@ -228,7 +228,16 @@ impl Series {
 
     /// The ratio of both sides of `comparison`; `None` if there is nothing to compare.
     pub(crate) fn ratio(&self, comparison: &Comparison, metric: Metric) -> Option<Ratio> {
-        Ratio::of_pairs(&self.pairs(comparison, metric)).filter(|_| metric.is_compared())
+        if !metric.is_compared() {
+            return None;
+        }
+        Ratio::of_pairs(&self.pairs(comparison, metric))
+    }
+
+    /// Whether there is anything to compare, without the work of an interval.
+    pub(crate) fn has_ratio(&self, comparison: &Comparison, metric: Metric) -> bool {
+        let pairs = self.pairs(comparison, metric);
+        metric.is_compared() && pairs.iter().any(|(one, other)| *one > 0.0 && *other > 0.0)
     }
 
     /// The samples that do not count.
@@ -427,6 +436,25 @@ pub(super) mod tests {
         assert!(pairs.iter().all(|(busy, plain)| (busy / plain - 1.1).abs() < 0.01), "{pairs:?}");
         let noise = suite.series[0].pairs(&suite.comparisons[1], Metric::CpuSecondsPerRequest);
         assert!(noise.len() == 8 && noise.iter().all(|(again, first)| again > first), "{noise:?}");
+    }
+
+    #[test]
+    fn there_is_a_ratio_where_one_can_be_computed() {
+        let mut series = sample().series.remove(0);
+        for sample in &mut series.samples {
+            sample.values.insert(Metric::PeakRssBytes, 0.0);
+            sample.values.insert(Metric::GeneratorLateSeconds, 1.0);
+        }
+        let comparison = &sample().comparisons[0];
+        for (metric, there) in [
+            (Metric::CpuSecondsPerRequest, true),
+            (Metric::PeakRssBytes, false),
+            (Metric::GeneratorLateSeconds, false),
+            (Metric::WallSeconds, false),
+        ] {
+            assert_eq!(series.has_ratio(comparison, metric), there, "{metric:?}");
+            assert_eq!(series.ratio(comparison, metric).is_some(), there, "{metric:?}");
+        }
     }
 
     #[test]

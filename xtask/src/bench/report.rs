@@ -167,7 +167,49 @@ pub(crate) fn remarks(run: &Run) -> Vec<(&'static str, String)> {
         );
         remarks.push(("Noisy", remark));
     }
+    let few: Vec<&str> =
+        run.suites.iter().filter(|suite| has_few_rounds(suite)).map(|suite| suite.name.as_str()).collect();
+    if !few.is_empty() {
+        let remark = format!(
+            "fewer than {FEWEST_PAIRS} rounds are good in {}, so that nobody can tell a difference there from noise.",
+            few.join(", ")
+        );
+        remarks.push(("Few rounds", remark));
+    }
     remarks
+}
+
+/// How noisy a machine was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Noise {
+    /// An A/A interval is too wide.
+    Noisy,
+    /// None is.
+    Quiet,
+    /// At least one A/A row has too few rounds for an interval.
+    Unknown,
+}
+
+/// How noisy the machine of `run` was.
+pub(crate) fn noise(run: &Run) -> Noise {
+    if run.suites.iter().any(|suite| !noisy(suite).is_empty()) {
+        Noise::Noisy
+    } else if run.suites.iter().any(has_few_rounds) {
+        Noise::Unknown
+    } else {
+        Noise::Quiet
+    }
+}
+
+/// Whether an A/A row of `suite` has no interval.
+fn has_few_rounds(suite: &Suite) -> bool {
+    let is_few = |series: &Series, comparison: &Comparison| {
+        series.metrics.iter().take(COMPARED).any(|&metric| {
+            series.has_ratio(comparison, metric) && series.pairs(comparison, metric).len() < FEWEST_PAIRS
+        })
+    };
+    let noise = || suite.comparisons.iter().filter(|comparison| comparison.is_noise());
+    suite.series.iter().any(|series| noise().any(|comparison| is_few(series, comparison)))
 }
 
 /// Where A/A intervals of `suite` are too wide: its name, that of the series, and the figures.
@@ -361,6 +403,14 @@ mod tests {
     }
 
     #[test]
+    fn few_rounds_are_not_called_quiet() {
+        let mut run = sample();
+        assert_eq!((remarks(&run).len(), noise(&run)), (0, Noise::Quiet));
+        run.suites[0].series[0].samples.retain(|sample| sample.round < 5);
+        assert_eq!((remarks(&run)[0].0, noise(&run)), ("Few rounds", Noise::Unknown));
+    }
+
+    #[test]
     fn a_noisy_machine_is_found() {
         let mut run = sample();
         assert!(noisy(&run.suites[0]).is_empty());
@@ -370,6 +420,6 @@ mod tests {
             }
         }
         assert_eq!(noisy(&run.suites[0]), ["server saturation (CPU per request, requests/s)"]);
-        assert_eq!(remarks(&run)[0].0, "Noisy");
+        assert_eq!((remarks(&run)[0].0, noise(&run)), ("Noisy", Noise::Noisy));
     }
 }

@@ -10,36 +10,10 @@ use plugin_host::{
     Admission, CallError, HandlerInstance, Host, HttpVersion, Plugin, Request, RequestHeaders, Response,
     Settings, load,
 };
-use plugin_sdk::{Handler, Method, Setup};
 
 use crate::time;
 
-/// Does nothing, so that only the way to it is measured.
-struct Noop;
-
-impl plugin_sdk::Plugin for Noop {
-    fn create(_setup: &Setup<'_>) -> Result<Self, plugin_sdk::Error> {
-        Ok(Self)
-    }
-}
-
-impl Handler for Noop {
-    const ROUTE: &'static str = "/";
-    const METHODS: &'static [Method] = &[Method::GET];
-
-    fn handle(
-        &self,
-        request: &plugin_sdk::Request<'_>,
-        _response: &mut plugin_sdk::Response<'_>,
-    ) -> Result<(), plugin_sdk::Error> {
-        black_box(request.body());
-        Ok(())
-    }
-}
-
-plugin_sdk::export_plugin! { name: "noop", handler: Noop }
-
-/// What the same handler is without a contract.
+/// What the handler `noop` is without a contract.
 #[inline(never)]
 fn noop(request: &Request<'_>, _response: &mut Response) -> Result<(), CallError> {
     black_box(request.body);
@@ -52,6 +26,9 @@ type Handle = dyn Fn(&Request<'_>, &mut Response) -> Result<(), CallError>;
 trait Handles {
     fn handle(&self, request: &Request<'_>, response: &mut Response) -> Result<(), CallError>;
 }
+
+/// Does nothing, so that only the way to it is measured.
+struct Noop;
 
 impl Handles for Noop {
     fn handle(&self, request: &Request<'_>, response: &mut Response) -> Result<(), CallError> {
@@ -74,14 +51,15 @@ pub(crate) fn dynamic(iterations: u32) -> Duration {
 }
 
 pub(crate) fn linked(iterations: u32) -> Result<Duration, Box<dyn Error>> {
-    instance(iterations, &Plugin::linked(&PLUGIN)?, &host()?)
+    instance(iterations, &Plugin::linked(&noop_handler::PLUGIN)?, &host()?)
 }
 
 pub(crate) fn ip_linked(iterations: u32) -> Result<Duration, Box<dyn Error>> {
     instance(iterations, &Plugin::linked(&ip_handler::PLUGIN)?, &host()?)
 }
 
-pub(crate) fn ip_loaded(iterations: u32, plugin: &Path) -> Result<Duration, Box<dyn Error>> {
+/// Whatever handler `plugin` has.
+pub(crate) fn loaded(iterations: u32, plugin: &Path) -> Result<Duration, Box<dyn Error>> {
     let host = host()?;
     instance(iterations, &load(&host, &Admission::default(), plugin)?, &host)
 }

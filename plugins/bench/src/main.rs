@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 
 const USAGE: &str = "plugin-bench WHAT ITERATIONS [PLUGIN [FOLDER]]; WHAT is one of:
   direct boxed dyn linked     a call of a handler that does nothing
-  ip-linked ip-loaded         a call of the handler `ip`; ip-loaded needs its PLUGIN
+  ip-linked                   a call of the handler `ip`
+  loaded                      a call of the handler in a PLUGIN's file
   judge load registry         a PLUGIN's file
   copies                      writes copies of a PLUGIN to FOLDER, each under a name of its own";
 
@@ -46,7 +47,7 @@ fn run(words: &[String]) -> Result<(Duration, u32), Box<dyn Error>> {
         ("dyn", []) => calls::dynamic(iterations),
         ("linked", []) => calls::linked(iterations)?,
         ("ip-linked", []) => calls::ip_linked(iterations)?,
-        ("ip-loaded", [plugin]) => calls::ip_loaded(iterations, plugin)?,
+        ("loaded", [plugin]) => calls::loaded(iterations, plugin)?,
         ("judge", [plugin]) => loads::judge(iterations, plugin)?,
         ("load", [plugin]) => loads::load(iterations, plugin)?,
         ("registry", [plugin]) => loads::registry(iterations, plugin)?,
@@ -83,9 +84,15 @@ mod tests {
 
     #[test]
     fn wrong_words_are_answered_with_the_right_ones() {
-        for wrong in
-            ["direct", "direct many", "undirect 1", "load 1", "direct 1 /plugin.so", "copies 1 /plugin.so"]
-        {
+        for wrong in [
+            "direct",
+            "direct many",
+            "undirect 1",
+            "load 1",
+            "loaded 1",
+            "direct 1 /plugin.so",
+            "copies 1 /plugin.so",
+        ] {
             let error = run(&words(wrong)).unwrap_err().to_string();
             assert!(error.contains("plugin-bench WHAT ITERATIONS"), "{wrong}: {error}");
         }

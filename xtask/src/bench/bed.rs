@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use bench_driver::{Load, Order, Outcome};
 
 use super::environment::Environment;
+use super::lab_copy::LabCopy;
 use super::machine;
 use crate::build::{self, Manifest, Workshop};
 use crate::engine::{self, Engine, Exit, Finished, Job, Mount};
@@ -93,7 +94,7 @@ impl<'a> Bed<'a> {
             images.insert(peer.to_owned(), ground.image(peer)?);
         }
         let tools = ground.image(TOOLS)?;
-        let scratch = ground.repository.join("target").join("bench");
+        let scratch = scratch_of(ground);
         std::fs::create_dir_all(&scratch).with_context(|| format!("cannot make {}", scratch.display()))?;
         let prepared = tempfile::Builder::new().prefix("prepared-").tempdir_in(&scratch);
         let prepared = prepared.with_context(|| format!("cannot make a folder in {}", scratch.display()))?;
@@ -151,6 +152,18 @@ impl<'a> Bed<'a> {
         let built = build::nginx::ensure(self.ground, version, self.target.arch)?;
         let file = built.strip_prefix(self.ground.repository.join("dist")).context("a module is in dist/")?;
         Ok(format!("{DIST}/{}", file.display()))
+    }
+
+    /// Where a file lies in the image that only calls need: one of peers, or a handler that does nothing. It is built if it is not.
+    pub(crate) fn stable_abi(&self, name: &str) -> Result<String> {
+        let (manifest, below) = build::stable_abi::ensure(self.ground, &self.target)?;
+        let built = manifest.find(name).with_context(|| format!("{name:?} is not built for calls"))?;
+        Ok(format!("{DIST}/{}/{}", below.display(), built.file))
+    }
+
+    /// The version of a crate that peers among them are built with.
+    pub(crate) fn stable_abi_version(&self, package: &str) -> Result<String> {
+        build::stable_abi::locked_version(&self.ground.repository, package)
     }
 
     /// Where a plugin of that target lies that nginx loads: one for glibc, whatever the target of the run is.
@@ -227,6 +240,21 @@ impl<'a> Bed<'a> {
         }
     }
 
+    /// The repository and the cache, for what is not a job in an image.
+    pub(crate) fn ground(&self) -> &Ground {
+        self.ground
+    }
+
+    /// A folder on a disk, whose content nobody misses.
+    pub(crate) fn scratch(&self) -> PathBuf {
+        scratch_of(self.ground)
+    }
+
+    /// Has `copy` begin with those artifacts of the target that are built here.
+    pub(crate) fn give_to(&self, copy: &LabCopy, names: &[&str]) -> Result<()> {
+        copy.adopt(&self.manifest, &self.ground.repository.join("dist"), names)
+    }
+
     /// Progress of `total` samples, with the time that is left.
     pub(crate) fn progress(&self, total: u64, what: &str) -> indicatif::ProgressBar {
         self.ground.progress.long_bar(total, what)
@@ -265,6 +293,10 @@ impl<'a> Bed<'a> {
             quick: self.quick,
         })
     }
+}
+
+fn scratch_of(ground: &Ground) -> PathBuf {
+    ground.repository.join("target").join("bench")
 }
 
 /// Six are the fewest that have an interval, and it then reaches from the smallest to the largest ratio: one disturbed round widens it. Of ten, one on either

@@ -9,6 +9,7 @@ mod goals;
 mod html;
 mod http_suite;
 mod index;
+mod lab_copy;
 mod machine;
 mod metric;
 mod pace;

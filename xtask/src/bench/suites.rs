@@ -3,6 +3,7 @@
 mod call;
 mod fib;
 mod forker;
+mod lab;
 mod load;
 mod ngx;
 mod programs;
@@ -24,6 +25,8 @@ pub(crate) enum SuiteName {
     Fib,
     /// Workers behind one address: a new connection for each request, and connections that stay.
     Forker,
+    /// The matrix itself, of one plugin: cold, after a touch, and when nothing has changed.
+    Lab,
     /// Judging and loading plugins, and Go's `plugin.Open`.
     Load,
     /// nginx that passes requests on to the upstream of their host: ours, its own `map`, Lua, and a fixed one.
@@ -46,6 +49,7 @@ impl SuiteName {
             SuiteName::Call => &[],
             SuiteName::Fib => fib::PEERS,
             SuiteName::Forker => forker::PEERS,
+            SuiteName::Lab => &[],
             SuiteName::Load => load::PEERS,
             SuiteName::Ngx => ngx::PEERS,
             SuiteName::Scale => scale::PEERS,
@@ -59,6 +63,7 @@ impl SuiteName {
             SuiteName::Call => call::suite(bed)?.measure(bed),
             SuiteName::Fib => fib::measure(bed),
             SuiteName::Forker => forker::suite(bed)?.measure(bed),
+            SuiteName::Lab => lab::measure(bed),
             SuiteName::Load => load::suite(bed)?.measure(bed),
             SuiteName::Ngx => ngx::measure(bed),
             SuiteName::Scale => scale::measure(bed),

@@ -9,6 +9,7 @@ mod notices;
 pub(crate) mod release;
 mod room;
 mod sources;
+pub(crate) mod stable_abi;
 mod vendor;
 
 use std::collections::BTreeMap;

@@ -300,7 +300,7 @@ fn scratch_of(ground: &Ground) -> PathBuf {
 }
 
 /// Six are the fewest that have an interval, and it then reaches from the smallest to the largest ratio: one disturbed round widens it. Of ten, one on either
-/// side does not. All suites take five minutes a round, so that more than ten rounds are for who looks for differences of a per cent in one suite.
+/// side does not. A round of all suites takes minutes, so more are for who looks for a difference of a per cent in one suite.
 const DEFAULT_ROUNDS: u32 = 10;
 
 fn duration(load: &Load) -> Duration {

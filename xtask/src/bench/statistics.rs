@@ -53,10 +53,8 @@ impl Estimate {
         let middle = median(values)?;
         let interval = (values.len() >= FEWEST_PAIRS).then(|| {
             let mut random = Random::seeded();
-            interval(values.len(), || {
-                let drawn: Vec<f64> = values.iter().map(|_| values[random.below(values.len())]).collect();
-                median(&drawn).unwrap_or(middle)
-            })
+            let mut resampled = Resampled::of(values);
+            interval(values.len(), || resampled.median(&mut random))
         });
         Some(Estimate { median: middle, interval, pairs: values.len() })
     }
@@ -91,12 +89,8 @@ impl Ratio {
         let pairs = ones.len().min(others.len());
         let interval = (pairs >= FEWEST_PAIRS).then(|| {
             let mut random = Random::seeded();
-            interval(pairs, || {
-                let mut draw = |from: &[f64]| -> Option<f64> {
-                    median(&from.iter().map(|_| from[random.below(from.len())]).collect::<Vec<_>>())
-                };
-                draw(ones).zip(draw(others)).map_or(middle, |(one, other)| one / other)
-            })
+            let (mut ones, mut others) = (Resampled::of(ones), Resampled::of(others));
+            interval(pairs, || ones.median(&mut random) / others.median(&mut random))
         });
         Some(Ratio { median: middle, interval, pairs })
     }
@@ -136,6 +130,49 @@ fn interval(count: usize, mut draw: impl FnMut() -> f64) -> (f64, f64) {
     let outside = normal_below(-(samples / (samples - 1.0)).sqrt() * student_quantile(samples - 1.0));
     let at = |fraction: f64| drawn[((RESAMPLES - 1) as f64 * fraction).round() as usize];
     (at(outside), at(1.0 - outside))
+}
+
+/// Medians of values that are drawn from others, with repetition: a page has thousands of intervals, so nothing is sorted or allocated for a draw.
+struct Resampled {
+    sorted: Vec<f64>,
+    /// The place of each value among the sorted ones.
+    ranks: Vec<usize>,
+    /// How often the value of that rank was drawn.
+    drawn: Vec<usize>,
+}
+
+impl Resampled {
+    /// From at least one value.
+    fn of(values: &[f64]) -> Resampled {
+        let mut order: Vec<usize> = (0..values.len()).collect();
+        order.sort_by(|one, other| values[*one].total_cmp(&values[*other]));
+        let mut ranks = vec![0; values.len()];
+        for (rank, at) in order.iter().enumerate() {
+            ranks[*at] = rank;
+        }
+        let sorted = order.into_iter().map(|at| values[at]).collect();
+        Resampled { sorted, drawn: vec![0; ranks.len()], ranks }
+    }
+
+    /// The median of as many values as there are.
+    fn median(&mut self, random: &mut Random) -> f64 {
+        let count = self.ranks.len();
+        self.drawn.fill(0);
+        for _ in 0..count {
+            self.drawn[self.ranks[random.below(count)]] += 1;
+        }
+        f64::midpoint(self.of_rank((count - 1) / 2), self.of_rank(count / 2))
+    }
+
+    /// The value that so many others of those drawn are not above.
+    fn of_rank(&self, rank: usize) -> f64 {
+        let mut below = 0;
+        let place = self.drawn.iter().position(|times| {
+            below += times;
+            below > rank
+        });
+        self.sorted[place.unwrap_or(self.sorted.len() - 1)]
+    }
 }
 
 /// The quantile of Student's distribution that 2.5 % lie above, within 0.01 from five degrees of freedom on; Abramowitz and Stegun, 26.7.5.
@@ -221,6 +258,19 @@ mod tests {
         assert_eq!(ratios(6, 2.0), (1.001, 2.0));
         assert!(ratios(10, 2.0).1 < 1.01, "{:?}", ratios(10, 2.0));
         assert!(ratios(10, 0.5).0 > 1.0, "{:?}", ratios(10, 0.5));
+    }
+
+    #[test]
+    fn resampled_medians_are_those_of_the_values_that_were_drawn() {
+        for count in [1, 2, 7, 10] {
+            let values: Vec<f64> = (0..count).map(|at| f64::from(at * 3 % 5) + 0.5).collect();
+            let (mut random, mut same) = (Random::seeded(), Random::seeded());
+            let mut resampled = Resampled::of(&values);
+            for _ in 0..100 {
+                let drawn: Vec<f64> = values.iter().map(|_| values[same.below(values.len())]).collect();
+                assert_eq!(Some(resampled.median(&mut random)), median(&drawn), "{drawn:?}");
+            }
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod control;
 mod deployment;
+mod descriptors;
 mod files;
 mod installed;
 mod shelf;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -17,6 +18,7 @@ use plugin_host::{
 use serde::Deserialize;
 
 use super::control::{Control, Order};
+use super::descriptors;
 use super::files::{self, Stamp};
 use super::installed::{Installed, Instance};
 use super::shelf::{Shelf, Surroundings};
@@ -74,6 +76,7 @@ impl Deployment {
                 None
             }
         };
+        descriptors::provide();
         // Before the first look at the files, so that no change falls between.
         if let Some(root) = root.as_deref().filter(|_| options.on_change != OnChange::Ignore) {
             watch::start(root, orders.clone())?;
@@ -85,8 +88,10 @@ impl Deployment {
             load_timeout: options.load_timeout,
         };
         let policy = FaultPolicy { threshold: options.panic_limit, window: options.panic_window };
-        let handlers = Arc::new(Registry::new(policy, listener(Kind::Handler, orders.clone())));
-        let middlewares = Arc::new(Registry::new(policy, listener(Kind::Middleware, orders.clone())));
+        let changed = Arc::new(AtomicBool::new(false));
+        let listen = |kind| listener(kind, orders.clone(), Arc::clone(&changed));
+        let handlers = Arc::new(Registry::new(policy, listen(Kind::Handler)));
+        let middlewares = Arc::new(Registry::new(policy, listen(Kind::Middleware)));
         // Empty; what is missing is told when the files were looked at.
         let table = Table::lay_out(&handlers, &middlewares, &PluginOptions::default(), None);
         let PluginOptions { handlers: of_handlers, middlewares: of_middlewares, .. } =
@@ -106,6 +111,7 @@ impl Deployment {
             }),
             options: options.plugins.clone(),
             root,
+            changed,
             exit: (options.on_change == OnChange::Exit).then_some(leave),
         };
         if let PluginSource::Linked(plugins) = source {
@@ -155,6 +161,8 @@ struct Work {
     shared: Arc<Shared>,
     options: PluginOptions,
     root: Option<PathBuf>,
+    /// Whether the registries have changed since the table was laid out; an order to look is on its way then.
+    changed: Arc<AtomicBool>,
     /// If a change of the files ends the process.
     exit: Option<Leave>,
 }
@@ -169,6 +177,7 @@ impl Work {
                     None => self.follow_files(&unsettled),
                     Some(leave) => leave(),
                 },
+                Order::RegistryChanged if !self.changed.load(Ordering::Acquire) => {}
                 Order::RegistryChanged => self.lay_out(),
                 Order::Reload { done } => {
                     self.follow_files(&BTreeSet::new());
@@ -242,6 +251,8 @@ impl Work {
 
     /// Publishes how things stand.
     fn lay_out(&self) {
+        // Before looking: what changes from here on is told anew.
+        self.changed.swap(false, Ordering::AcqRel);
         let Shared { handlers, middlewares, table, refused } = &*self.shared;
         let before = table.load_full();
         let new = Table::lay_out(handlers, middlewares, &self.options, Some(&before));
@@ -286,8 +297,13 @@ fn read_allow_list(options: &Options) -> anyhow::Result<Option<AllowList>> {
     Ok(Some(AllowList::parse(&text).with_context(wrong)?))
 }
 
-/// Logs what happens to the plugins of a kind, and has the table laid out anew: another version may want another route.
-fn listener(kind: Kind, orders: Sender<Order>) -> impl Fn(&RegistryEvent) + Send + Sync {
+/// Logs what happens to the plugins of a kind, and has the table laid out anew: another version may want another route. Once for all that happens until
+/// then, as a thousand plugins that appear together would otherwise be laid out a thousand times.
+fn listener(
+    kind: Kind,
+    orders: Sender<Order>,
+    changed: Arc<AtomicBool>,
+) -> impl Fn(&RegistryEvent) + Send + Sync {
     move |event| {
         let kind = kind.name();
         match event {
@@ -305,7 +321,30 @@ fn listener(kind: Kind, orders: Sender<Order>) -> impl Fn(&RegistryEvent) + Send
             }
             other => tracing::info!(kind, "{other}"),
         }
-        // Nobody receives any more only when the process ends.
-        let _ = orders.send(Order::RegistryChanged);
+        if !changed.swap(true, Ordering::AcqRel) {
+            // Nobody receives any more only when the process ends.
+            let _ = orders.send(Order::RegistryChanged);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_changes_are_one_order_until_somebody_looks() {
+        let (orders, inbox) = channel();
+        let changed = Arc::new(AtomicBool::new(false));
+        let listener = listener(Kind::Handler, orders, Arc::clone(&changed));
+        let event =
+            RegistryEvent::Released { plugin: "ip".to_owned(), version: semver::Version::new(1, 0, 0) };
+        for _ in 0..2 {
+            for _ in 0..1000 {
+                listener(&event);
+            }
+            assert_eq!(inbox.try_iter().count(), 1);
+            changed.store(false, Ordering::Release);
+        }
     }
 }

@@ -67,3 +67,19 @@ fn a_root_without_handlers_is_served_and_warned_about() {
     assert!(server.wait_for_log("there is no folder of handlers").contains("level=warn"));
     assert_eq!(get(server.url("/")).unwrap().status(), 404);
 }
+
+/// Each plugin keeps a file open. The limit of a shell is 1024, too low for a thousand of them; here it is lower, and there are fewer.
+#[test]
+fn there_may_be_more_plugins_than_open_files_at_first() {
+    let lab = (0..80).fold(Lab::new(), |lab, number| {
+        let (name, route) = (format!("NAME=\"many{number}\""), format!("ROUTE=\"/many{number}\""));
+        lab.handler(&format!("many{number}.so"), &[&name, &route])
+    });
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -Sn 64 && exec \"$0\" \"$@\""]).arg(server().get_program());
+    limited.args(["--admin", "off", "--port", "0", "--plugin-root"]).arg(lab.root());
+    let server = Server::start(&mut limited);
+    for number in [0, 79] {
+        assert!(get(server.url(&format!("/many{number}"))).unwrap().status().is_success());
+    }
+}

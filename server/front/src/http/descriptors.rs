@@ -2,14 +2,14 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Descriptors beside those of the connections: standard streams, what the application has open (such as plugins, each with its image), admin.
+/// Descriptors beside those of the connections and those that are open already: of admin, and what the application opens later.
 const OTHERS: u64 = 128;
 /// Descriptors of a worker: its socket, its poll set, its alarm.
 const OF_A_WORKER: u64 = 8;
 
 /// Raises this process's soft limit as far as the hard limit lets it, if `connections` need that, and warns if it does not suffice.
 pub(super) fn provide(connections: usize, workers: usize) {
-    let needed = connections as u64 + OF_A_WORKER * workers as u64 + OTHERS;
+    let needed = connections as u64 + OF_A_WORKER * workers as u64 + OTHERS + open();
     let limit = getrlimit(Resource::Nofile);
     let Some(wanted) = soft_limit(&limit, needed) else { return };
     let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum });
@@ -21,6 +21,11 @@ pub(super) fn provide(connections: usize, workers: usize) {
              connections will wait"
         );
     }
+}
+
+/// How many this process has, such as one for each plugin; 0 where that cannot be known.
+fn open() -> u64 {
+    std::fs::read_dir("/proc/self/fd").map_or(0, |all| all.count() as u64)
 }
 
 /// The soft limit to set, if it has to change. None stands for no limit.

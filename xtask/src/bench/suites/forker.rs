@@ -35,6 +35,12 @@ pub(super) fn suite(bed: &Bed<'_>) -> Result<HttpSuite> {
             greet(),
         ),
         HttpSubject::new(
+            "deferred",
+            "the same with `--defer-accept 1`: the kernel hands a connection out with its first request, so that a worker is woken once for both",
+            deferred(bed, cores)?,
+            greet(),
+        ),
+        HttpSubject::new(
             "bare-loop",
             "a loop around epoll, no master and no HTTP library: the limit",
             bare(bed, "bare_loop")?,
@@ -57,6 +63,8 @@ pub(super) fn suite(bed: &Bed<'_>) -> Result<HttpSuite> {
         ("greeting", "nginx"),
         // How much of what is promised against Go is within anybody's reach.
         ("bare-loop", "go-prefork"),
+        ("deferred", "greeting"),
+        ("deferred", "go-prefork"),
         ("greeting", "greeting"),
     ];
     // With one core there is nothing to set against each other.
@@ -93,6 +101,12 @@ fn greet() -> Ask {
 fn greeting(bed: &Bed<'_>, workers: usize) -> Result<Program> {
     let words = ["--listen", LISTEN, "--workers", &workers.to_string()].map(str::to_owned);
     Ok(Program { argv: [vec![bed.program("forker-greeting")?], words.into()].concat(), ..foreground() })
+}
+
+fn deferred(bed: &Bed<'_>, workers: usize) -> Result<Program> {
+    let mut program = greeting(bed, workers)?;
+    program.argv.extend(["--defer-accept", "1"].map(str::to_owned));
+    Ok(program)
 }
 
 fn bare(bed: &Bed<'_>, program: &str) -> Result<Program> {

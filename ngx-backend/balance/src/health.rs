@@ -73,6 +73,11 @@ impl<K: Eq + Hash> Health<K> {
         !was_left_out && failing.fails >= rules.max_fails
     }
 
+    /// Whether any upstream has failed and not answered since.
+    pub fn has_any(&self) -> bool {
+        !self.failing.is_empty()
+    }
+
     /// Notes that `upstream` answered. Gives whether it had failed before.
     pub fn answered(&mut self, upstream: &K) -> bool {
         !self.failing.is_empty() && self.failing.remove(upstream).is_some()

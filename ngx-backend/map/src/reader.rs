@@ -5,7 +5,7 @@ use crate::host::Host;
 use crate::publish::CONTROL;
 use crate::table::{Damage, Found};
 use crate::tables::Tables;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -109,14 +109,21 @@ impl Reader {
         host: &Host,
         use_them: impl FnOnce(Option<Found<'_>>) -> T,
     ) -> Result<T, ReadError> {
-        if self.is_stale() {
-            self.refresh();
-        }
-        let current = self.current.load();
-        match &current.tables {
-            Some(tables) => Ok(use_them(tables.find(host)?)),
-            None => Err(ReadError::NotLoaded(current.failure.clone().unwrap_or_default())),
-        }
+        let current = self.newest();
+        Ok(use_them(current.tables()?.find(host)?))
+    }
+
+    /// The same for a host as a client has written it; what is no host is not known. Faster where it is written as its key is.
+    ///
+    /// # Errors
+    /// [`ReadError`] if it cannot be told whether the host is known.
+    pub fn find_text<T>(
+        &self,
+        text: &[u8],
+        use_them: impl FnOnce(Option<Found<'_>>) -> T,
+    ) -> Result<T, ReadError> {
+        let current = self.newest();
+        Ok(use_them(current.tables()?.find_text(text)?))
     }
 
     /// Whether the newest publication is in use.
@@ -135,8 +142,18 @@ impl Reader {
         self.current.load().tables.as_ref().map(|tables| tables.generation())
     }
 
-    fn is_stale(&self) -> bool {
+    /// What is published now, unless that cannot be used.
+    fn newest(&self) -> Guard<Arc<Current>> {
         let current = self.current.load();
+        if !self.is_stale(&current) {
+            return current;
+        }
+        drop(current);
+        self.refresh();
+        self.current.load()
+    }
+
+    fn is_stale(&self, current: &Current) -> bool {
         if current.control.as_ref().is_some_and(|watched| watched.control.generation() != watched.seen) {
             return true;
         }
@@ -165,6 +182,13 @@ impl Reader {
         if let Some(event) = event {
             (self.observe)(&event);
         }
+    }
+}
+
+impl Current {
+    fn tables(&self) -> Result<&Tables, ReadError> {
+        let missing = || ReadError::NotLoaded(self.failure.clone().unwrap_or_default());
+        self.tables.as_deref().ok_or_else(missing)
     }
 }
 

@@ -4,22 +4,20 @@
 
 use std::ffi::c_void;
 use std::ptr;
-use std::rc::Rc;
 
-use backend_balance::Rules;
-use ngx::core::Status;
 use ngx::ffi::{
     AF_INET, NGX_BUSY, NGX_ERROR, NGX_HTTP_UPSTREAM_CREATE, NGX_OK, NGX_PEER_FAILED, in_addr, ngx_addr_t,
     ngx_array_push, ngx_conf_t, ngx_connection_t, ngx_http_request_t, ngx_http_upstream_init_round_robin,
     ngx_http_upstream_server_t, ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_pcalloc, ngx_peer_connection_t,
-    ngx_pool_t, ngx_str_t, ngx_uint_t, sockaddr_in,
+    ngx_pool_t, ngx_uint_t, sockaddr_in,
 };
 use ngx::http::{HttpModuleServerConf, NgxHttpUpstreamModule};
 use ngx::ngx_string;
-use plugin_host::{Outcome, Upstream};
+use plugin_host::Outcome;
 
+use crate::lookup::Lookup;
 use crate::worker::{Answer, Worker};
-use crate::{address, config, lookup, memory};
+use crate::{address, config, lookup};
 
 /// Makes the upstream block that is being read a balanced one.
 ///
@@ -100,17 +98,46 @@ unsafe extern "C" fn init_upstream(
     }
 }
 
-/// The servers of one request, in its pool.
-struct Peers {
-    pool: *mut ngx_pool_t,
-    request: *mut ngx_http_request_t,
-    named_by: Option<usize>,
-    upstreams: Rc<[Upstream]>,
-    tried: Vec<bool>,
+/// What a request does with the servers of its host. Part of its state: nginx ends one way of passing a request on before it begins another.
+#[derive(Default)]
+pub(crate) struct Peers {
+    passed: Option<Passed>,
+    tried: Tried,
     current: Option<usize>,
-    rules: Rules,
-    /// What nginx logs and has in `$upstream_addr`.
-    name: ngx_str_t,
+}
+
+/// A request, and the block that it is passed to.
+#[derive(Clone, Copy)]
+struct Passed {
+    request: *mut ngx_http_request_t,
+    block: *mut ngx_http_upstream_srv_conf_t,
+}
+
+/// The servers that a request was sent to. The first has a place of its own, since for most there is no other.
+#[derive(Debug, Default)]
+struct Tried {
+    first: Option<usize>,
+    more: Vec<usize>,
+}
+
+impl Tried {
+    fn has(&self, index: usize) -> bool {
+        self.first == Some(index) || self.more.contains(&index)
+    }
+
+    fn add(&mut self, index: usize) {
+        match self.first {
+            None => self.first = Some(index),
+            Some(_) => self.more.push(index),
+        }
+    }
+
+    fn forget(&mut self, index: usize) {
+        if self.first == Some(index) {
+            self.first = None;
+        }
+        self.more.retain(|one| *one != index);
+    }
 }
 
 /// Called when a request is passed to the block.
@@ -125,30 +152,14 @@ unsafe extern "C" fn init_peer(
     // Answered before, unless the block's name came from a variable; it is too late to wait now.
     // SAFETY: as above.
     unsafe { lookup.ask(&worker, request, false) };
-    let (upstreams, named_by) = match &lookup.answer {
-        Some(Answer::Upstreams { upstreams, named_by }) => (Rc::clone(upstreams), *named_by),
-        _ => (Rc::default(), None),
-    };
+    lookup.peers = Peers { passed: Some(Passed { request, block }), ..Peers::default() };
     // SAFETY: as above; a request that is passed on has a structure for its upstream.
     unsafe {
-        let peers = Peers {
-            pool: (*request).pool,
-            request,
-            named_by,
-            tried: vec![false; upstreams.len()],
-            upstreams,
-            current: None,
-            rules: config::rules_of(block),
-            name: (*block).host,
-        };
         let connection = &mut (*(*request).upstream).peer;
-        connection.tries = peers.upstreams.len().max(1);
-        let peers = memory::keep((*request).pool, peers);
-        if peers.is_null() {
-            return NGX_ERROR as ngx_int_t;
-        }
-        connection.name = &raw mut (*peers).name;
-        connection.data = peers.cast();
+        connection.tries = lookup.upstreams().len().max(1);
+        connection.name = &raw mut (*block).host;
+        // It lives as long as the request.
+        connection.data = ptr::from_mut(lookup).cast();
         connection.get = Some(get_peer);
         connection.free = Some(free_peer);
         connection.set_session = Some(set_session);
@@ -158,53 +169,60 @@ unsafe extern "C" fn init_peer(
 }
 
 /// Chooses a server that the request has not been sent to.
-unsafe extern "C" fn get_peer(connection: *mut ngx_peer_connection_t, peers: *mut c_void) -> ngx_int_t {
+unsafe extern "C" fn get_peer(connection: *mut ngx_peer_connection_t, lookup: *mut c_void) -> ngx_int_t {
     // SAFETY: nginx passes what `init_peer` gave it.
-    let (connection, peers) = unsafe { (&mut *connection, &mut *peers.cast::<Peers>()) };
-    let Some(worker) = Worker::current() else { return NGX_ERROR as ngx_int_t };
+    let (connection, lookup) = unsafe { (&mut *connection, &mut *lookup.cast::<Lookup>()) };
+    let Lookup { upstreams, peers, .. } = lookup;
+    let (Some(passed), Some(worker)) = (peers.passed, Worker::current()) else {
+        return NGX_ERROR as ngx_int_t;
+    };
     connection.set_cached(0);
     connection.connection = ptr::null_mut();
-    peers.current = worker.choose(&peers.upstreams, |index| !peers.tried[index]);
+    peers.current = worker.choose(upstreams, |index| !peers.tried.has(index));
     let Some(current) = peers.current else { return NGX_BUSY as ngx_int_t };
-    peers.tried[current] = true;
-    let upstream = &peers.upstreams[current];
-    // SAFETY: the request's pool is alive while its connection is.
-    let (address, name) = unsafe {
-        let name = memory::copy_text(peers.pool, address::in_log(upstream).as_bytes());
-        (address::for_kernel(peers.pool, upstream), name)
-    };
-    let (Some((address, length)), Some(name)) = (address, name) else { return Status::NGX_ERROR.0 };
-    connection.sockaddr = address;
-    connection.socklen = length;
-    peers.name = name;
-    connection.name = &raw mut peers.name;
+    peers.tried.add(current);
+    // SAFETY: the request is alive while its connection is, and so is its pool.
+    let target = unsafe { address::target_in((*passed.request).pool, &upstreams[current]) };
+    let Some(target) = target else { return NGX_ERROR as ngx_int_t };
+    connection.sockaddr = target.address;
+    connection.socklen = target.length;
+    connection.name = target.name;
     NGX_OK as ngx_int_t
 }
 
 /// Hears how a server fared.
 unsafe extern "C" fn free_peer(
     connection: *mut ngx_peer_connection_t,
-    peers: *mut c_void,
+    lookup: *mut c_void,
     state: ngx_uint_t,
 ) {
     // SAFETY: nginx passes what `init_peer` gave it.
-    let (connection, peers) = unsafe { (&mut *connection, &mut *peers.cast::<Peers>()) };
-    if let (Some(current), Some(worker)) = (peers.current.take(), Worker::current()) {
+    let (connection, lookup) = unsafe { (&mut *connection, &mut *lookup.cast::<Lookup>()) };
+    let Lookup { upstreams, answer, peers, .. } = lookup;
+    if let (Some(passed), Some(current), Some(worker)) =
+        (peers.passed, peers.current.take(), Worker::current())
+    {
         let failed = state & NGX_PEER_FAILED as ngx_uint_t != 0;
         // SAFETY: nginx passes its connection, if it still has one.
         let timed_out = failed && unsafe { has_timed_out(connection.connection) };
         if failed && !timed_out && connection.cached() != 0 {
             // The server had closed a connection that was kept open, which is its good right. nginx allows one more try.
-            peers.tried[current] = false;
+            peers.tried.forget(current);
         } else {
             let outcome = match (failed, timed_out) {
                 (false, _) => Outcome::Answered,
                 (true, false) => Outcome::Failed,
                 (true, true) => Outcome::TimedOut,
             };
+            let named_by = match answer {
+                Some(Answer::Upstreams { named_by }) => *named_by,
+                _ => None,
+            };
             // SAFETY: the request is alive while its upstream is.
-            let host = unsafe { lookup::host_of(peers.request) }.unwrap_or_default();
-            worker.heard((host, peers.named_by), &peers.upstreams[current], outcome, peers.rules);
+            let host = || unsafe { lookup::host_of(passed.request) }.unwrap_or_default();
+            // SAFETY: a block lives as long as the configuration, and that as long as its requests.
+            let rules = || unsafe { config::rules_of(passed.block) };
+            worker.heard((host, named_by), &upstreams[current], outcome, rules);
         }
     }
     connection.tries = connection.tries.saturating_sub(1);

@@ -47,9 +47,6 @@ impl Bell {
 #[derive(Debug)]
 pub(crate) struct Listener(*mut ngx_connection_t);
 
-// SAFETY: made, used and closed by nginx's thread alone; only the structure around it is reached through a lock.
-unsafe impl Send for Listener {}
-
 impl Listener {
     /// Has nginx call `handler` when `bell` rings.
     ///

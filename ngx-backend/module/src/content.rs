@@ -63,12 +63,12 @@ unsafe extern "C" fn pass(request: *mut ngx_http_request_t) -> ngx_int_t {
         unsafe { (*(*(*request).connection).log).log_level = level };
     }
     let has_given_up = code == INTERNAL_SERVER_ERROR || code == NGX_ERROR as ngx_int_t;
-    match (lookup.met.take().filter(|_| has_given_up), Worker::current()) {
+    let Some(met) = lookup.met.take().filter(|_| has_given_up) else { return code };
+    match (met, Worker::current()) {
         // SAFETY: as above.
-        (Some(Met::Pending(ticket)), Some(worker)) => unsafe { wait(&worker, lookup, request, ticket) },
+        (Met::Pending(ticket), Some(worker)) => unsafe { wait(&worker, lookup, request, ticket) },
         // SAFETY: as above.
-        (Some(_), _) => unsafe { missing(request) },
-        (None, _) => code,
+        _ => unsafe { missing(request) },
     }
 }
 
@@ -96,13 +96,15 @@ unsafe fn wait(
     // SAFETY: the caller's promise.
     let timeout = unsafe { config::of_location(request) }.timeout;
     let timeout = timeout.map_or(DEFAULT_TIMEOUT, |time| time.as_millis() as ngx_msec_t);
+    // SAFETY: nginx itself makes events by clearing their memory.
+    let timer = lookup.timer.get_or_insert_with(|| Box::new(unsafe { std::mem::zeroed() }));
     // SAFETY: the request is alive and holds its state, and so the timer, until it is freed, which takes the timer back. One more
     // use is counted, as whenever a content handler has not finished.
     unsafe {
-        lookup.timer.data = request.cast();
-        lookup.timer.log = (*(*request).connection).log;
-        lookup.timer.handler = Some(give_up);
-        ngx_add_timer(&raw mut lookup.timer, timeout);
+        timer.data = request.cast();
+        timer.log = (*(*request).connection).log;
+        timer.handler = Some(give_up);
+        ngx_add_timer(&raw mut **timer, timeout);
         // A client that goes away meanwhile is noticed, and one that has gone already, too.
         (*request).read_event_handler = Some(ngx_http_test_reading);
         let read = (*(*request).connection).read;

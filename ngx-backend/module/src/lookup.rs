@@ -1,17 +1,29 @@
 //! What one request has asked, and what it was told.
 
-use ngx::ffi::{ngx_del_timer, ngx_event_t, ngx_http_handler_pt, ngx_http_request_t, ngx_uint_t};
+use std::ffi::c_void;
+use std::ptr;
+
+use ngx::ffi::{
+    ngx_del_timer, ngx_event_t, ngx_http_handler_pt, ngx_http_request_t, ngx_pool_cleanup_add, ngx_pool_t,
+    ngx_uint_t,
+};
 use ngx::http::HttpModule;
 use plugin_host::Upstream;
 
+use crate::balancer::Peers;
 use crate::config::{self, Module};
-use crate::memory;
 use crate::worker::{Answer, Asked, Worker};
 
-/// The state of one request or subrequest. Lives in its pool, so it stays where it is.
+/// The state of one request or subrequest. Lives as long as its pool, and stays where it is, even where nginx has forgotten it because the request
+/// goes on in another location.
+#[derive(Default)]
 pub(crate) struct Lookup {
     /// Set once there is an answer, which then holds for the whole request.
     pub(crate) answer: Option<Answer>,
+    /// Those that the answer says there are.
+    pub(crate) upstreams: Vec<Upstream>,
+    /// What the balancer does with them.
+    pub(crate) peers: Peers,
     /// The address that the variable was given; it does not change within a request.
     pub(crate) chosen: Option<String>,
     /// What passes the request on, called by this module instead of by nginx.
@@ -24,8 +36,8 @@ pub(crate) struct Lookup {
     pub(crate) loudness: Option<ngx_uint_t>,
     /// The place among the requests that wait, if this is one of them.
     pub(crate) waits_as: Option<u64>,
-    /// Ends the waiting.
-    pub(crate) timer: ngx_event_t,
+    /// Ends the waiting. Made when a request waits, which few do: it is large.
+    pub(crate) timer: Option<Box<ngx_event_t>>,
 }
 
 /// Why a variable has no value.
@@ -47,27 +59,41 @@ pub(crate) unsafe fn of<'a>(request: *mut ngx_http_request_t) -> Option<&'a mut 
     // SAFETY: as above; nobody else writes there, except nginx, which writes null.
     unsafe {
         if (*place).is_null() {
-            *place = memory::keep((*request).pool, Lookup::new()).cast();
+            *place = make((*request).pool).cast();
         }
         (*place).cast::<Lookup>().as_mut()
     }
 }
 
-impl Lookup {
-    fn new() -> Lookup {
-        Lookup {
-            answer: None,
-            chosen: None,
-            next: None,
-            is_passing: false,
-            met: None,
-            loudness: None,
-            waits_as: None,
-            // SAFETY: nginx itself makes events by clearing their memory.
-            timer: unsafe { std::mem::zeroed() },
-        }
-    }
+/// Makes a state that lives as long as `pool`. Null if there is no memory.
+///
+/// Not in the pool itself: where a request would just have done with the blocks that its pool has, that would be one more.
+///
+/// # Safety
+/// The pool is alive.
+unsafe fn make(pool: *mut ngx_pool_t) -> *mut Lookup {
+    // SAFETY: the caller's promise.
+    let Some(cleanup) = (unsafe { ngx_pool_cleanup_add(pool, 0).as_mut() }) else { return ptr::null_mut() };
+    let lookup = Worker::current().map_or_else(Box::default, |worker| worker.lookup());
+    let place = Box::into_raw(lookup);
+    cleanup.data = place.cast();
+    cleanup.handler = Some(end);
+    place
+}
 
+unsafe extern "C" fn end(lookup: *mut c_void) {
+    // SAFETY: a pool runs each cleanup once, with the data that `make` gave it.
+    let mut lookup = unsafe { Box::from_raw(lookup.cast::<Lookup>()) };
+    if let Some(worker) = Worker::current() {
+        lookup.stop_waiting(&worker);
+        let mut upstreams = std::mem::take(&mut lookup.upstreams);
+        upstreams.clear();
+        *lookup = Lookup { upstreams, ..Lookup::default() };
+        worker.take_back(lookup);
+    }
+}
+
+impl Lookup {
     /// Asks for the request's host, unless that was answered before. Gives the ticket to wait for, if there is no answer yet.
     ///
     /// # Safety
@@ -83,7 +109,7 @@ impl Lookup {
         }
         // SAFETY: the caller's promise.
         let answer = match unsafe { host_of(request) } {
-            Some(host) => match worker.ask(host, may_wait) {
+            Some(host) => match worker.ask(host, may_wait, &mut self.upstreams) {
                 Asked::Answered(answer) => answer,
                 Asked::Pending(ticket) => return Some(ticket),
             },
@@ -93,7 +119,8 @@ impl Lookup {
         let default = unsafe { &config::of_location(request).default };
         self.answer = Some(match (answer, default) {
             (Answer::Unknown, Some(default)) => {
-                Answer::Upstreams { upstreams: [default.clone()].into(), named_by: None }
+                self.upstreams.push(default.clone());
+                Answer::Upstreams { named_by: None }
             }
             (answer, _) => answer,
         });
@@ -102,10 +129,7 @@ impl Lookup {
 
     /// The upstreams that the answer names; none if it names none, or if there is none yet.
     pub(crate) fn upstreams(&self) -> &[Upstream] {
-        match &self.answer {
-            Some(Answer::Upstreams { upstreams, .. }) => upstreams,
-            _ => &[],
-        }
+        &self.upstreams
     }
 
     /// Does not wait any more.
@@ -113,19 +137,11 @@ impl Lookup {
         if let Some(ticket) = self.waits_as.take() {
             worker.waiting().remove(&ticket);
         }
-        if self.timer.timer_set() != 0 {
-            // SAFETY: the timer was set with nginx's timers.
-            unsafe { ngx_del_timer(&raw mut self.timer) }
-        }
-    }
-}
-
-impl Drop for Lookup {
-    fn drop(&mut self) {
-        if (self.waits_as.is_some() || self.timer.timer_set() != 0)
-            && let Some(worker) = Worker::current()
+        if let Some(timer) = self.timer.as_deref_mut()
+            && timer.timer_set() != 0
         {
-            self.stop_waiting(&worker);
+            // SAFETY: the timer was set with nginx's timers.
+            unsafe { ngx_del_timer(timer) }
         }
     }
 }
@@ -138,5 +154,10 @@ impl Drop for Lookup {
 pub(crate) unsafe fn host_of<'a>(request: *mut ngx_http_request_t) -> Option<&'a str> {
     // SAFETY: nginx keeps the text as long as the request.
     let host = unsafe { &(*request).headers_in.server }.as_bytes();
+    if host.is_ascii() && !host.is_empty() {
+        // Nearly all are, and that is much faster to tell.
+        // SAFETY: ASCII is UTF-8.
+        return Some(unsafe { std::str::from_utf8_unchecked(host) });
+    }
     std::str::from_utf8(host).ok().filter(|host| !host.is_empty())
 }

@@ -1,13 +1,15 @@
 //! One worker process: its resolvers, the requests that wait for it, and what is known of upstreams.
 
+use std::cell::{Cell, RefCell, RefMut};
 use std::collections::HashMap;
 use std::fmt::Arguments;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+#[cfg(feature = "load-before-fork")]
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use backend_balance::{Health, Rules, Wheel};
@@ -17,26 +19,42 @@ use ngx::ffi::{
 };
 use ngx::http::HttpModuleMainConf;
 use plugin_host::{
-    Admission, Host, Kind, Outcome, Resolved, ResolverInstance, Settings, Upstream, UpstreamAddress, Wake,
+    Admission, Host, Kind, Outcome, Resolution, ResolverInstance, Settings, Upstream, UpstreamAddress, Wakes,
     load,
 };
 
 use crate::bell::{Bell, Listener};
 use crate::config::{Module, ResolverConf};
 use crate::log::{self, Valve, write_for_worker};
+use crate::lookup::Lookup;
 use crate::{address, content};
 
-/// What a worker has, from `init_process` to `exit_process`.
+/// What a worker has, from `init_process` to `exit_process`. Used by nginx's thread alone.
 pub(crate) struct Worker {
     resolvers: Vec<Resolver>,
     /// Without it, no request waits.
-    bell: Option<(Arc<Bell>, Mutex<Option<Listener>>)>,
-    tickets: AtomicU64,
-    // Locked by nginx's thread alone, and so never waited for.
-    waiting: Mutex<HashMap<u64, Waiting>>,
-    health: Mutex<Health<Key>>,
-    wheel: Mutex<Wheel>,
-    failures: Mutex<Valve>,
+    bell: Option<(Arc<Bell>, Listener)>,
+    tickets: Cell<u64>,
+    /// What the next question may take along, so that not each one has to make its own.
+    spare: Cell<Option<Box<Ring>>>,
+    /// States that requests have left, for those that come.
+    lookups: RefCell<Vec<Box<Lookup>>>,
+    waiting: RefCell<HashMap<u64, Waiting>>,
+    health: RefCell<Health<Key>>,
+    wheel: RefCell<Wheel>,
+    failures: RefCell<Valve>,
+}
+
+/// Rings for one ticket.
+struct Ring {
+    bell: Arc<Bell>,
+    ticket: u64,
+}
+
+impl Wakes for Ring {
+    fn wake(self: Box<Self>) {
+        self.bell.ring(self.ticket);
+    }
 }
 
 enum Resolver {
@@ -48,15 +66,11 @@ enum Resolver {
 /// A request that waits for its ticket to be rung.
 pub(crate) struct Waiting(pub(crate) *mut ngx_http_request_t);
 
-// SAFETY: used by nginx's thread alone; only the structure around it is reached through a lock.
-unsafe impl Send for Waiting {}
-
 /// What a resolver knows of a host.
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Answer {
-    /// These serve it, at least one.
+    /// There are upstreams that serve it, at least one.
     Upstreams {
-        /// Which. Shared with the balancer, which may outlive the state of the lookup.
-        upstreams: Rc<[Upstream]>,
         /// The resolver that names them, by its place; `None` for the default of the configuration.
         named_by: Option<usize>,
     },
@@ -81,7 +95,12 @@ enum Key {
     Unix(String),
 }
 
-static CURRENT: Mutex<Option<Arc<Worker>>> = Mutex::new(None);
+/// States that are kept for requests to come.
+const MOST_LOOKUPS: usize = 256;
+
+thread_local! {
+    static CURRENT: RefCell<Option<Rc<Worker>>> = const { RefCell::new(None) };
+}
 
 /// Called in a process that was forked, and has given up its privileges.
 pub(crate) unsafe extern "C" fn start(cycle: *mut ngx_cycle_t) -> ngx_int_t {
@@ -99,21 +118,23 @@ pub(crate) unsafe extern "C" fn start(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         let worker = Worker {
             resolvers,
             bell,
-            tickets: AtomicU64::new(0),
-            waiting: Mutex::default(),
-            health: Mutex::default(),
+            tickets: Cell::default(),
+            spare: Cell::default(),
+            lookups: RefCell::default(),
+            waiting: RefCell::default(),
+            health: RefCell::default(),
             // So that workers do not meet at the same upstream.
-            wheel: Mutex::new(Wheel::from_seed(u64::from(std::process::id()))),
-            failures: Mutex::default(),
+            wheel: RefCell::new(Wheel::from_seed(u64::from(std::process::id()))),
+            failures: RefCell::default(),
         };
-        *lock(&CURRENT) = Some(Arc::new(worker));
+        CURRENT.set(Some(Rc::new(worker)));
     }
     NGX_OK as ngx_int_t
 }
 
 /// Called when the process has served its last request.
 pub(crate) unsafe extern "C" fn end(_: *mut ngx_cycle_t) {
-    let worker = lock(&CURRENT).take();
+    let worker = CURRENT.take();
     // Ends the resolvers' threads while there still is a bell that they may ring.
     drop(worker);
 }
@@ -129,14 +150,18 @@ pub(crate) mod early {
     pub(crate) unsafe extern "C" fn load(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         // SAFETY: nginx passes its cycle.
         if let Some(main) = Module::main_conf(unsafe { &*cycle }) {
-            *lock(&LOADED) = main.resolvers.iter().map(load_resolver).collect();
+            *loaded() = main.resolvers.iter().map(load_resolver).collect();
         }
         NGX_OK as ngx_int_t
     }
 
     /// What the master has loaded, or what the fork has left of it.
     pub(super) fn take() -> Vec<Resolver> {
-        std::mem::take(&mut *lock(&LOADED))
+        std::mem::take(&mut *loaded())
+    }
+
+    fn loaded() -> std::sync::MutexGuard<'static, Vec<Resolver>> {
+        LOADED.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -183,11 +208,11 @@ fn try_to_load(conf: &ResolverConf) -> Result<ResolverInstance, (&'static str, S
 
 /// # Safety
 /// In a worker whose event loop was set up.
-unsafe fn hang_bell(cycle: *mut ngx_cycle_t) -> Option<(Arc<Bell>, Mutex<Option<Listener>>)> {
+unsafe fn hang_bell(cycle: *mut ngx_cycle_t) -> Option<(Arc<Bell>, Listener)> {
     let hung = Bell::new().and_then(|bell| {
         // SAFETY: the caller's promise.
         let listener = unsafe { Listener::new(&bell, cycle, Some(content::take_up)) }?;
-        Ok((Arc::new(bell), Mutex::new(Some(listener))))
+        Ok((Arc::new(bell), listener))
     });
     hung.map_err(|error| {
         write_for_worker(
@@ -200,43 +225,57 @@ unsafe fn hang_bell(cycle: *mut ngx_cycle_t) -> Option<(Arc<Bell>, Mutex<Option<
 
 impl Worker {
     /// The one that this process is; `None` before it starts and after it ends.
-    pub(crate) fn current() -> Option<Arc<Worker>> {
-        lock(&CURRENT).clone()
+    #[inline]
+    pub(crate) fn current() -> Option<Rc<Worker>> {
+        CURRENT.with_borrow(Option::clone)
     }
 
-    /// Asks for the upstreams of `host`: one resolver after the other, until one knows it or has to find out.
-    pub(crate) fn ask(&self, host: &str, may_wait: bool) -> Asked {
+    /// Asks for the upstreams of `host`: one resolver after the other, until one knows it or has to find out. Puts them into `upstreams`, which is
+    /// empty, and stays so if there are none.
+    pub(crate) fn ask(&self, host: &str, may_wait: bool, upstreams: &mut Vec<Upstream>) -> Asked {
         let mut has_failed = false;
         for (place, resolver) in self.resolvers.iter().enumerate() {
             let Resolver::Works(resolver) = resolver else {
                 has_failed = true;
                 continue;
             };
-            let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
-            let wake = self.bell.as_ref().filter(|_| may_wait).map(|(bell, _)| {
-                let bell = Arc::clone(bell);
-                Box::new(move || bell.ring(ticket)) as Wake
-            });
-            match resolver.resolve(host, wake) {
-                Ok(Resolved::Pending) => return Asked::Pending(ticket),
-                Ok(Resolved::NotFound) => {}
-                Ok(Resolved::Upstreams(mut upstreams)) => {
+            let ticket = self.tickets.get();
+            self.tickets.set(ticket.wrapping_add(1));
+            let mut ring = if may_wait { self.ring(ticket) } else { None };
+            let resolved = resolver.resolve_into(host, &mut ring, upstreams);
+            self.spare.set(ring);
+            match resolved {
+                Ok(Resolution::Found) => {
                     upstreams.retain(address::is_usable);
                     if !upstreams.is_empty() {
-                        let upstreams = upstreams.into();
-                        return Asked::Answered(Answer::Upstreams { upstreams, named_by: Some(place) });
+                        return Asked::Answered(Answer::Upstreams { named_by: Some(place) });
                     }
                     self.note_failure(format_args!("no upstream of {host} is one that nginx can connect to"));
                     has_failed = true;
+                }
+                Ok(Resolution::NotFound) => {}
+                Ok(Resolution::Pending) => {
+                    upstreams.clear();
+                    return Asked::Pending(ticket);
                 }
                 Err(error) => {
                     self.note_failure(format_args!("the resolver failed for {host}: {error}"));
                     has_failed = true;
                 }
             }
+            // Some may have been named all the same.
+            upstreams.clear();
         }
         // Where one could not tell, the host may be one that it knows.
         Asked::Answered(if has_failed { Answer::Failed } else { Answer::Unknown })
+    }
+
+    /// What rings for a ticket; `None` if there is no bell.
+    fn ring(&self, ticket: u64) -> Option<Box<Ring>> {
+        let (bell, _) = self.bell.as_ref()?;
+        let mut ring = self.spare.take().unwrap_or_else(|| Box::new(Ring { bell: Arc::clone(bell), ticket }));
+        ring.ticket = ticket;
+        Some(ring)
     }
 
     /// Chooses among those `upstreams` whose index `may_be`: by weight, one that has not failed lately if there is one.
@@ -244,7 +283,7 @@ impl Worker {
         if upstreams.len() == 1 {
             return may_be(0).then_some(0);
         }
-        let (health, mut wheel) = (lock(&self.health), lock(&self.wheel));
+        let (health, mut wheel) = (self.health.borrow(), self.wheel.borrow_mut());
         let now = now();
         let all = || upstreams.iter().enumerate().filter(|(index, _)| may_be(*index));
         let well = all().filter(|(_, upstream)| !health.leaves_out(&Key::of(upstream), now));
@@ -252,36 +291,43 @@ impl Worker {
         wheel.choose(well.map(weighted)).or_else(|| wheel.choose(all().map(weighted)))
     }
 
-    /// Notes how an upstream of `host` fared, and lets the resolver know that has named it.
-    pub(crate) fn heard(
+    /// Notes how an upstream fared, and lets the resolver know that has named it, if that wants to know. Host and rules are asked for where they
+    /// are needed: mostly there is nothing to note.
+    pub(crate) fn heard<'a>(
         &self,
-        (host, named_by): (&str, Option<usize>),
+        (host, named_by): (impl FnOnce() -> &'a str, Option<usize>),
         upstream: &Upstream,
         outcome: Outcome,
-        rules: Rules,
+        rules: impl FnOnce() -> Rules,
     ) {
-        let mut health = lock(&self.health);
+        let mut health = self.health.borrow_mut();
         if outcome == Outcome::Answered {
-            health.answered(&Key::of(upstream));
-        } else if health.failed(Key::of(upstream), rules, now()) {
-            let name = address::in_log(upstream);
-            write_for_worker(
-                log::WARN,
-                format_args!(
-                    "set_backend: {name} is left out for {:?} where there is another",
-                    rules.fail_timeout
-                ),
-            );
+            if health.has_any() {
+                health.answered(&Key::of(upstream));
+            }
+        } else {
+            let rules = rules();
+            if health.failed(Key::of(upstream), rules, now()) {
+                let name = address::in_log(upstream);
+                let time = rules.fail_timeout;
+                write_for_worker(
+                    log::WARN,
+                    format_args!("set_backend: {name} is left out for {time:?} where there is another"),
+                );
+            }
         }
         drop(health);
-        if let Some(Resolver::Works(resolver)) = named_by.and_then(|place| self.resolvers.get(place)) {
-            resolver.report(host, upstream, outcome);
+        if let Some(Resolver::Works(resolver)) = named_by.and_then(|place| self.resolvers.get(place))
+            && resolver.hears()
+        {
+            resolver.report(host(), upstream, outcome);
         }
     }
 
     /// Logs why a request could not be told where to go, but not with every request.
     pub(crate) fn note_failure(&self, line: Arguments<'_>) {
-        match lock(&self.failures).pass(now()) {
+        let passes = self.failures.borrow_mut().pass(now());
+        match passes {
             Some(0) => write_for_worker(log::ERROR, format_args!("set_backend: {line}")),
             Some(more) => write_for_worker(
                 log::ERROR,
@@ -291,9 +337,22 @@ impl Worker {
         }
     }
 
+    /// A state that a request has left, or a new one.
+    pub(crate) fn lookup(&self) -> Box<Lookup> {
+        self.lookups.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Takes the state of a request that has ended.
+    pub(crate) fn take_back(&self, lookup: Box<Lookup>) {
+        let mut lookups = self.lookups.borrow_mut();
+        if lookups.len() < MOST_LOOKUPS {
+            lookups.push(lookup);
+        }
+    }
+
     /// The requests that wait, by their tickets.
-    pub(crate) fn waiting(&self) -> MutexGuard<'_, HashMap<u64, Waiting>> {
-        lock(&self.waiting)
+    pub(crate) fn waiting(&self) -> RefMut<'_, HashMap<u64, Waiting>> {
+        self.waiting.borrow_mut()
     }
 
     /// The tickets that were rung since the last time.
@@ -315,8 +374,4 @@ impl Key {
 fn now() -> Duration {
     // SAFETY: written by the thread that is here now.
     Duration::from_millis(unsafe { ngx_current_msec } as ngx_uint_t as u64)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

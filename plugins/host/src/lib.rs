@@ -70,7 +70,7 @@ pub use middleware::{Before, MiddlewareInstance, Ticket};
 pub use plugin::{Origin, Plugin, PluginIdentity};
 pub use registry::{FaultPolicy, Registry, RegistryEvent};
 pub use reply::Reply;
-pub use resolver::{Outcome, Resolved, ResolverInstance, Upstream, UpstreamAddress, Wake};
+pub use resolver::{Outcome, Resolution, Resolved, ResolverInstance, Upstream, UpstreamAddress, Wake, Wakes};
 pub use sealed::SealedCopy;
 pub use showcase::ShowcaseInstance;
 pub use slot::{Current, NoOtherVersion, Slot, Standing};

@@ -31,6 +31,17 @@ pub enum Resolved {
     Pending,
 }
 
+/// What a resolver knows of a host, whose upstreams are elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resolution {
+    /// At least one serves it.
+    Found,
+    /// The host is not known.
+    NotFound,
+    /// Not known yet; the waker will be called, and asking again is worth it then.
+    Pending,
+}
+
 /// One server that serves a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
@@ -65,6 +76,18 @@ pub enum Outcome {
 /// Called once when a pending host is worth asking for again, from any thread; must not block.
 pub type Wake = Box<dyn FnOnce() + Send>;
 
+/// What is called once when a pending host is worth asking for again.
+pub trait Wakes: Send + 'static {
+    /// From any thread; must not block.
+    fn wake(self: Box<Self>);
+}
+
+impl Wakes for Wake {
+    fn wake(self: Box<Self>) {
+        (*self)();
+    }
+}
+
 /// Most upstreams of one host that are taken from a plugin.
 const MOST_UPSTREAMS: usize = 10_000;
 
@@ -83,21 +106,41 @@ impl ResolverInstance {
     /// # Errors
     /// If the plugin failed or panicked, or gave an upstream that is none.
     pub fn resolve(&self, host: &str, wake: Option<Wake>) -> Result<Resolved, CallError> {
+        let mut upstreams = Vec::new();
+        Ok(match self.resolve_into(host, &mut wake.map(Box::new), &mut upstreams)? {
+            Resolution::Found => Resolved::Upstreams(upstreams),
+            Resolution::NotFound => Resolved::NotFound,
+            Resolution::Pending => Resolved::Pending,
+        })
+    }
+
+    /// The same for those who ask often and can use again what they have: upstreams are put behind those in `upstreams`, which says nothing unless
+    /// they were found, and what wakes them stays with them unless the answer is [`Resolution::Pending`].
+    ///
+    /// # Errors
+    /// If the plugin failed or panicked, or gave an upstream that is none.
+    pub fn resolve_into<W: Wakes>(
+        &self,
+        host: &str,
+        wake: &mut Option<Box<W>>,
+        upstreams: &mut Vec<Upstream>,
+    ) -> Result<Resolution, CallError> {
         let Some(resolve) = self.instance.table().resolve else {
             return Err(CallError::unsupported("resolve"));
         };
-        let mut found = Found::default();
+        let before = upstreams.len();
+        let mut found = Found { upstreams, refusal: None };
         let sink = UpstreamSink {
             size: UpstreamSink::SIZE,
             reserved: 0,
             context: ptr::from_mut(&mut found).cast::<c_void>(),
             add: Some(add_upstream),
         };
-        // Boxed twice, because a plugin hands back one thin pointer.
-        let waiting = wake.map(|wake| Box::into_raw(Box::new(wake)));
+        // Out of this function's hands before the call: where the plugin keeps it, it may be used before that returns.
+        let waiting = wake.take().map(Box::into_raw);
         let waker = Waker {
-            context: waiting.map_or(ptr::null_mut(), <*mut Wake>::cast::<c_void>),
-            wake: waiting.is_some().then_some(call_wake),
+            context: waiting.map_or(ptr::null_mut(), <*mut W>::cast::<c_void>),
+            wake: waiting.is_some().then_some(call_wake::<W>),
         };
         let mut error = TextSlot::default();
         let error_sink = error.sink();
@@ -107,14 +150,20 @@ impl ResolverInstance {
             unsafe { resolve(self.instance.pointer(), Text::new(host), &raw const sink, waker, error_sink) };
         if let (Some(waiting), true) = (waiting, status != Status::PENDING) {
             // SAFETY: with every answer but this one the plugin has not kept the waker.
-            drop(unsafe { Box::from_raw(waiting) });
+            *wake = Some(unsafe { Box::from_raw(waiting) });
         }
         match status {
-            Status::OK => found.into_resolved(),
-            Status::NOT_FOUND => Ok(Resolved::NotFound),
-            Status::PENDING if waiting.is_some() => Ok(Resolved::Pending),
+            Status::OK => found.check(before),
+            Status::NOT_FOUND => Ok(Resolution::NotFound),
+            Status::PENDING if waiting.is_some() => Ok(Resolution::Pending),
             status => Err(error.into_error(status)),
         }
+    }
+
+    /// Whether it wants to be told how upstreams fared.
+    #[inline]
+    pub fn hears(&self) -> bool {
+        self.instance.table().report.is_some()
     }
 
     /// Tells how an upstream of `host` fared. Does not block.
@@ -148,28 +197,27 @@ impl ResolverInstance {
     }
 }
 
-#[derive(Default)]
-struct Found {
-    upstreams: Vec<Upstream>,
+struct Found<'a> {
+    upstreams: &'a mut Vec<Upstream>,
     refusal: Option<String>,
 }
 
-impl Found {
-    fn into_resolved(self) -> Result<Resolved, CallError> {
+impl Found<'_> {
+    fn check(self, before: usize) -> Result<Resolution, CallError> {
         let broken = |message: String| CallError { status: Status::INVALID_ARGUMENT, message };
         match self.refusal {
             Some(message) => Err(broken(message)),
-            None if self.upstreams.is_empty() => {
+            None if self.upstreams.len() == before => {
                 Err(broken("the resolver says it knows the host, and names no upstream".to_owned()))
             }
-            None => Ok(Resolved::Upstreams(self.upstreams)),
+            None => Ok(Resolution::Found),
         }
     }
 }
 
 unsafe extern "C" fn add_upstream(context: *mut c_void, upstream: *const plugin_abi::Upstream) -> Status {
     // SAFETY: the context is the `Found` of the running call, used by the called thread only.
-    let found = unsafe { &mut *context.cast::<Found>() };
+    let found = unsafe { &mut *context.cast::<Found<'_>>() };
     if found.upstreams.len() >= MOST_UPSTREAMS {
         found.refusal.get_or_insert(format!("more than {MOST_UPSTREAMS} upstreams"));
         return Status::LIMIT_EXCEEDED;
@@ -177,6 +225,10 @@ unsafe extern "C" fn add_upstream(context: *mut c_void, upstream: *const plugin_
     // SAFETY: the plugin lends the upstream for this call.
     match unsafe { read_upstream(upstream) } {
         Ok(upstream) => {
+            if found.upstreams.is_empty() {
+                // Mostly there is one.
+                found.upstreams.reserve_exact(1);
+            }
             found.upstreams.push(upstream);
             Status::OK
         }
@@ -205,8 +257,8 @@ unsafe fn read_upstream(upstream: *const plugin_abi::Upstream) -> Result<Upstrea
     Ok(Upstream { address, weight: upstream.weight, name: name.to_owned() })
 }
 
-unsafe extern "C" fn call_wake(context: *mut c_void) {
-    // SAFETY: the contract has a plugin that answered PENDING call this exactly once.
-    let wake = unsafe { Box::from_raw(context.cast::<Wake>()) };
-    wake();
+unsafe extern "C" fn call_wake<W: Wakes>(context: *mut c_void) {
+    // SAFETY: the contract has a plugin that answered PENDING call this exactly once, with the context that came with it.
+    let wake = unsafe { Box::from_raw(context.cast::<W>()) };
+    wake.wake();
 }

@@ -9,6 +9,9 @@ use std::sync::Arc;
 
 /// A plugin that finds the upstreams of a host.
 pub trait Resolver: Plugin {
+    /// Whether [`Resolver::report`] does anything. Where it does not, saying so spares the host a call for each request.
+    const HEARS: bool = true;
+
     /// Finds the upstreams of `host` (lower case, no port) and gives them to `query`. Must not block: it runs on the
     /// thread that serves all other connections too.
     ///

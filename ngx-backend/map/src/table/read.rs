@@ -130,6 +130,11 @@ impl<B: AsRef<[u8]>> Table<B> {
         Ok(None)
     }
 
+    /// Whether it has no records at all.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.header.entries == 0 && self.header.removals == 0
+    }
+
     /// Whether a wildcard of this suffix may be there.
     pub(crate) fn may_have_wildcard(&self, suffix: &[u8]) -> bool {
         self.header.wildcards != 0 && self.header.wildcards >> dots(suffix).min(127) & 1 == 1

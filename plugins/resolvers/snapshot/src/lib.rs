@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use backend_map::table::{FoundAddress, FoundUpstream};
-use backend_map::{Event, Host, Reader};
+use backend_map::{Event, Reader};
 use plugin_sdk::abi::address::FAMILY_UNIX;
 use plugin_sdk::{Address, Error, Level, Logger, Plugin, Query, Resolution, Resolver, Setup, Upstream};
 use serde::Deserialize;
@@ -41,10 +41,11 @@ impl Plugin for Snapshot {
 }
 
 impl Resolver for Snapshot {
+    /// What becomes of an upstream is nginx's business.
+    const HEARS: bool = false;
+
     fn resolve(&self, host: &str, query: &mut Query<'_>) -> Result<Resolution, Error> {
-        // What is no host has no entry.
-        let Ok(host) = Host::parse(host.as_bytes()) else { return Ok(Resolution::NotFound) };
-        let found = self.reader.find(&host, |found| match found {
+        let found = self.reader.find_text(host.as_bytes(), |found| match found {
             None => Ok(Resolution::NotFound),
             Some(mut upstreams) => {
                 upstreams.try_for_each(|upstream| query.add(&lend(&upstream)))?;

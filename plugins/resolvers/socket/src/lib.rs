@@ -38,6 +38,9 @@ impl Plugin for Socket {
 }
 
 impl Resolver for Socket {
+    /// What becomes of an upstream is nginx's business.
+    const HEARS: bool = false;
+
     fn resolve(&self, host: &str, query: &mut Query<'_>) -> Result<Resolution, Error> {
         // What is no host has no entry.
         let Ok(host) = Host::parse(host.as_bytes()) else { return Ok(Resolution::NotFound) };

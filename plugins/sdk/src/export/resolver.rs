@@ -23,7 +23,7 @@ impl<R: Resolver> OfResolver<R> {
         create: Some(create::<R>),
         destroy: Some(destroy::<R>),
         resolve: Some(resolve::<R>),
-        report: Some(report::<R>),
+        report: if R::HEARS { Some(report::<R>) } else { None },
         health: Some(health::<R>),
     };
 }

@@ -118,7 +118,12 @@ struct Keeping {
 
 impl Keeping {
     fn here(store: &Arc<Store>, publishing: &Publishing, tally: &Arc<Tally>) -> anyhow::Result<Self> {
-        let own = Own { store: Arc::clone(store), publishing: publishing.inbox(), tally: Arc::clone(tally) };
+        let own = Own {
+            store: Arc::clone(store),
+            publishing: publishing.inbox(),
+            made: Vec::new(),
+            tally: Arc::clone(tally),
+        };
         Ok(Self { writer: Writer::start(own, None, Arc::clone(tally))?, follower: None, state: None })
     }
 

@@ -64,6 +64,9 @@ const SMALL_DELTA: usize = 4_096;
 const BASE_PER_DELTA: u64 = 64;
 /// A delta of that many times what should have become a base is not published before that base is there: so large an import is published as a whole.
 const DELTA_LIMIT: usize = 8;
+/// Between publications: what comes sooner goes into the next one together, so that a storm of changes does not write the delta anew for each. Far
+/// below what it takes people to notice, and far above what a publication takes.
+const GAP: Duration = Duration::from_millis(5);
 /// Between attempts after a failed one, and between looks at what is published while nothing changes.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -100,6 +103,7 @@ impl Publishing {
             since: None,
             base_entries: entries,
             builder: None,
+            published: None,
             base_failed: None,
             failed: None,
         };
@@ -137,6 +141,8 @@ struct Worker {
     base_entries: u64,
     /// Until its message has come.
     builder: Option<JoinHandle<()>>,
+    /// When something was published last, or was to be.
+    published: Option<Instant>,
     /// When the last attempt at a base failed.
     base_failed: Option<Instant>,
     /// When the last publication failed, if it did: the next one begins anew, whatever is in the folder.
@@ -169,10 +175,15 @@ impl Worker {
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             };
+            // What comes meanwhile does not even wake this thread.
+            if let Some(left) = self.published.and_then(|last| GAP.checked_sub(last.elapsed())) {
+                thread::sleep(left);
+            }
             let mut heard = Heard { anything: retry, ..Heard::default() };
             first.into_iter().chain(messages.try_iter()).for_each(|message| self.hear(message, &mut heard));
             if heard.anything {
                 retry = !self.publish(heard.base, heard.everything);
+                self.published = Some(Instant::now());
                 self.begin_base();
             }
             if heard.end {
@@ -361,6 +372,7 @@ mod tests {
             since: None,
             base_entries,
             builder: None,
+            published: None,
             base_failed: None,
             failed: None,
         }

@@ -25,6 +25,9 @@ pub(crate) trait Keeper: Send + 'static {
     /// # Errors
     /// [`Refused`]; nothing was changed then, unless it says that this is not known.
     fn apply(&mut self, changes: Vec<Change>) -> Result<Made, Refused>;
+
+    /// Does what need not be done before those are answered who wanted the changes.
+    fn after(&mut self) {}
 }
 
 /// Changes that were made.
@@ -79,6 +82,8 @@ pub(crate) struct Writer {
 pub(crate) struct Own {
     pub(crate) store: Arc<Store>,
     pub(crate) publishing: Sender<Message>,
+    /// Made, and not published yet.
+    pub(crate) made: Vec<Change>,
     pub(crate) tally: Arc<Tally>,
 }
 
@@ -89,9 +94,16 @@ impl Keeper for Own {
             Refused::Failed
         })?;
         self.tally.well("store");
-        // The other end lives longer than this thread.
-        let _ = self.publishing.send(Message::Changed(changes));
+        self.made = changes;
         Ok(Made { before, revision: None })
+    }
+
+    fn after(&mut self) {
+        let made = std::mem::take(&mut self.made);
+        if !made.is_empty() {
+            // The other end lives longer than this thread.
+            let _ = self.publishing.send(Message::Changed(made));
+        }
     }
 }
 
@@ -172,5 +184,6 @@ fn work(mut keeper: impl Keeper, orders: &Receiver<Order>, tally: &Tally) {
                 }
             }
         }
+        keeper.after();
     }
 }

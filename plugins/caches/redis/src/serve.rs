@@ -13,10 +13,6 @@ use tokio::time::timeout;
 /// Calls that are written at once at most. More would make the first wait for the last one's encoding.
 const BATCH: usize = 256;
 
-/// Batches that are on their way at most; meanwhile further calls gather for the next. With any number of them each call would go out by itself where
-/// this thread is woken at once: a system call and a wake-up for each, on both sides. With one, this thread and Redis would wait for each other.
-const MOST_ON_THEIR_WAY: usize = 2;
-
 /// Why a connection is no longer served.
 pub(crate) enum End {
     /// The host wants no more, and everything is answered.
@@ -44,7 +40,7 @@ pub(crate) async fn serve(
                 Ok(Err(reason)) => break End::Lost(reason),
                 Err(panicked) => break End::Lost(panicked.to_string()),
             },
-            count = calls.recv_many(&mut batch, BATCH), if exchanges.len() < MOST_ON_THEIR_WAY => {
+            count = calls.recv_many(&mut batch, BATCH) => {
                 if count == 0 {
                     break End::Closed;
                 }

@@ -1,7 +1,6 @@
 //! The plugin against a real Redis, driven through the contract's tables as a host drives it.
 
 mod away;
-mod batches;
 mod encrypted;
 mod entering;
 mod keeping;

@@ -1,7 +1,8 @@
 //! `backend-bench WHAT …`: does one thing so often, and prints how long that took, as JSON: `{"seconds": 0.5, "iterations": 1000}`; or how large
 //! something is: `{"bytes": 87000000, "iterations": 1000000}`.
 //!
-//! A process does one thing only, so that nothing that was done before helps or hinders it; `cargo xtask bench` starts one for each sample.
+//! A process does one thing only, so that nothing that was done before helps or hinders it; `cargo xtask bench` starts one for each sample. But for
+//! `writes`: a disk is not the same from second to second, so who is compared shares one process there, by turns.
 #![forbid(unsafe_code)]
 
 mod hosts;
@@ -9,6 +10,7 @@ mod tables;
 mod writes;
 
 use std::error::Error;
+use std::fmt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -18,8 +20,7 @@ const USAGE: &str = "backend-bench WHAT …; WHAT is one of:
   lookup TIMES HOSTS FOLDER             looks hosts of such a table up, in processor time
   size HOSTS FOLDER                     bytes of such a table
   change TIMES HOSTS FOLDER             writes a table to FOLDER, and publishes one change of it after the other
-  redb TIMES FOLDER                     durable changes of a store of redb's own
-  daemon TIMES CLIENTS FOLDER BACKEND   durable changes by the API of that daemon";
+  writes BLOCKS FOLDER BACKEND          durable changes of a store of redb's own, and by the API of that daemon, by turns";
 
 /// Status of wrong words, and of what cannot be done.
 const CANNOT: u8 = 2;
@@ -36,12 +37,8 @@ enum Measured {
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match run(&words.iter().map(String::as_str).collect::<Vec<_>>()) {
-        Ok(Measured::Time(took, iterations)) => {
-            println!("{{\"seconds\": {:.9}, \"iterations\": {iterations}}}", took.as_secs_f64());
-            ExitCode::SUCCESS
-        }
-        Ok(Measured::Bytes(bytes, iterations)) => {
-            println!("{{\"bytes\": {bytes}, \"iterations\": {iterations}}}");
+        Ok(said) => {
+            println!("{said}");
             ExitCode::SUCCESS
         }
         Err(complaint) => {
@@ -51,13 +48,38 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(words: &[&str]) -> Result<Measured, Box<dyn Error>> {
-    let number = |word: &str| -> Result<u32, String> {
-        word.parse()
-            .ok()
-            .filter(|number| *number > 0)
-            .ok_or_else(|| format!("{word:?} is no number from 1 on; {USAGE}"))
-    };
+impl fmt::Display for Measured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Measured::Time(took, iterations) => {
+                write!(f, "{{\"seconds\": {:.9}, \"iterations\": {iterations}}}", took.as_secs_f64())
+            }
+            Measured::Bytes(bytes, iterations) => {
+                write!(f, "{{\"bytes\": {bytes}, \"iterations\": {iterations}}}")
+            }
+        }
+    }
+}
+
+/// What is to be printed.
+fn run(words: &[&str]) -> Result<String, Box<dyn Error>> {
+    let [what, blocks, folder, backend] = *words else { return Ok(measure(words)?.to_string()) };
+    if what != "writes" {
+        return Ok(measure(words)?.to_string());
+    }
+    let parts = writes::by_turns(Path::new(backend), Path::new(folder), number(blocks)?)?;
+    let parts: Vec<String> = parts.iter().map(|(name, measured)| format!("\"{name}\": {measured}")).collect();
+    Ok(format!("{{{}}}", parts.join(", ")))
+}
+
+fn number(word: &str) -> Result<u32, String> {
+    word.parse()
+        .ok()
+        .filter(|number| *number > 0)
+        .ok_or_else(|| format!("{word:?} is no number from 1 on; {USAGE}"))
+}
+
+fn measure(words: &[&str]) -> Result<Measured, Box<dyn Error>> {
     match *words {
         ["publish", hosts, folder, address] => {
             tables::publish(Path::new(folder), number(hosts)?, &address.parse()?)
@@ -67,10 +89,6 @@ fn run(words: &[&str]) -> Result<Measured, Box<dyn Error>> {
         }
         ["size", hosts, folder] => tables::size(Path::new(folder), number(hosts)?),
         ["change", times, hosts, folder] => tables::change(Path::new(folder), number(hosts)?, number(times)?),
-        ["redb", times, folder] => writes::of_redb(Path::new(folder), number(times)?),
-        ["daemon", times, clients, folder, backend] => {
-            writes::of_daemon(Path::new(backend), Path::new(folder), number(clients)?, number(times)?)
-        }
         _ => Err(USAGE.into()),
     }
 }
@@ -88,34 +106,32 @@ mod tests {
     #[test]
     fn hosts_of_a_table_are_found_in_it() {
         let (_kept, path) = folder();
-        let published = run(&["publish", "5000", &path, "127.0.0.1:80"]).unwrap();
+        let published = measure(&["publish", "5000", &path, "127.0.0.1:80"]).unwrap();
         assert!(matches!(published, Measured::Time(took, 5000) if took > Duration::ZERO), "{published:?}");
-        let found = run(&["lookup", "2000", "5000", &path]).unwrap();
+        let found = measure(&["lookup", "2000", "5000", &path]).unwrap();
         assert!(matches!(found, Measured::Time(took, 2000) if took > Duration::ZERO), "{found:?}");
-        let size = run(&["size", "5000", &path]).unwrap();
+        let size = measure(&["size", "5000", &path]).unwrap();
         assert!(matches!(size, Measured::Bytes(bytes, 5000) if bytes > 5000 * 30), "{size:?}");
         let error = run(&["lookup", "2000", "6000", &path]).unwrap_err().to_string();
         assert!(error.contains("is not in the table"), "{error}");
     }
 
     #[test]
-    fn changes_are_published_and_written() {
+    fn changes_are_published() {
         let (_kept, path) = folder();
-        assert!(matches!(run(&["change", "3", "100", &path]), Ok(Measured::Time(_, 3))));
-        let (_kept, path) = folder();
-        assert!(matches!(run(&["redb", "3", &path]), Ok(Measured::Time(_, 3))));
+        assert!(matches!(measure(&["change", "3", "100", &path]), Ok(Measured::Time(_, 3))));
     }
 
     #[test]
     fn wrong_words_are_answered_with_the_right_ones() {
         for wrong in
-            [&["look"][..], &["lookup", "1", "1"], &["lookup", "0", "1", "/"], &["redb", "many", "/"]]
+            [&["look"][..], &["lookup", "1", "1"], &["lookup", "0", "1", "/"], &["writes", "many", "/", "/"]]
         {
             let error = run(wrong).unwrap_err().to_string();
             assert!(error.contains("backend-bench WHAT"), "{wrong:?}: {error}");
         }
         let (_kept, path) = folder();
-        let error = run(&["daemon", "1", "1", &path, "/bin/false"]).unwrap_err().to_string();
+        let error = run(&["writes", "1", &path, "/bin/false"]).unwrap_err().to_string();
         assert!(error.contains("/bin/false ended"), "{error}");
     }
 }

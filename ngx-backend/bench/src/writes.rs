@@ -18,70 +18,100 @@ const HOSTS: u32 = 1_000;
 /// Until the daemon serves.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What redb does without anything around it.
-pub(crate) fn of_redb(folder: &Path, times: u32) -> Result<Measured, Box<dyn Error>> {
+/// Of a block, after which it is another's turn.
+const BLOCK: Duration = Duration::from_millis(20);
+
+/// What is measured, in blocks by turns: a disk is fast in one second and slow in the next, and so is for all of them.
+const PARTS: [&str; 4] = ["redb", "redb-again", "daemon", "daemon-8"];
+
+/// So many blocks of each: of redb without anything around it, and of clients who ask the daemon `backend` one after the other each. Both stores are
+/// in `folder`; what the daemon publishes is in memory, as it is meant to be.
+pub(crate) fn by_turns(
+    backend: &Path,
+    folder: &Path,
+    blocks: u32,
+) -> Result<Vec<(&'static str, Measured)>, Box<dyn Error>> {
     std::fs::create_dir_all(folder)?;
     let file = folder.join("own.redb");
     let database = Database::create(&file)?;
-    let started = Instant::now();
-    for time in 0..times {
+    let daemon = Daemon::start(backend, folder)?;
+    let mut clients =
+        (0..8).map(|number| Client::new(&daemon.socket, number)).collect::<io::Result<Vec<_>>>()?;
+    let mut own = 0;
+    let mut sums = [(Duration::ZERO, 0); PARTS.len()];
+    for block in 0..blocks as usize {
+        for place in 0..PARTS.len() {
+            let part = (place + block) % PARTS.len();
+            let started = Instant::now();
+            let count = match PARTS[part] {
+                "daemon" => clients[0].work(started)?,
+                "daemon-8" => all_work(&mut clients, started)?,
+                _ => of_redb(&database, &mut own, started)?,
+            };
+            sums[part].0 += started.elapsed();
+            sums[part].1 += count;
+        }
+    }
+    drop((clients, daemon, database));
+    std::fs::remove_dir_all(folder)?;
+    Ok(PARTS.into_iter().zip(sums.map(|(took, count)| Measured::Time(took, count))).collect())
+}
+
+/// A transaction of its own for each change. Says how many there were.
+fn of_redb(database: &Database, time: &mut u32, started: Instant) -> Result<u32, Box<dyn Error>> {
+    let mut count = 0;
+    while started.elapsed() < BLOCK {
         let transaction = database.begin_write()?;
         {
             let mut table = transaction.open_table(TABLE)?;
-            let key = format!("h{}.example", time % HOSTS);
+            let key = format!("h{}.example", *time % HOSTS);
             table.insert(key.as_bytes(), b"192.0.2.1:80".as_slice())?;
         }
         transaction.commit()?;
+        (*time, count) = (time.wrapping_add(1), count + 1);
     }
-    let took = started.elapsed();
-    drop(database);
-    std::fs::remove_file(&file)?;
-    Ok(Measured::Time(took, times))
+    Ok(count)
 }
 
-/// What clients get who ask the daemon `backend` one after the other each; its store is in `folder`, what it publishes in memory, as it is meant to be.
-pub(crate) fn of_daemon(
-    backend: &Path,
-    folder: &Path,
-    clients: u32,
-    times: u32,
-) -> Result<Measured, Box<dyn Error>> {
-    std::fs::create_dir_all(folder)?;
-    let daemon = Daemon::start(backend, folder)?;
-    let each = times.div_ceil(clients);
-    let started = Instant::now();
-    let outcomes: Vec<io::Result<()>> = thread::scope(|scope| {
-        let clients: Vec<_> = (0..clients)
-            .map(|client| {
-                scope.spawn({
-                    let socket = &daemon.socket;
-                    move || change(socket, client, each)
-                })
-            })
-            .collect();
-        clients
+/// All at once.
+fn all_work(clients: &mut [Client], started: Instant) -> io::Result<u32> {
+    let counts: Vec<io::Result<u32>> = thread::scope(|scope| {
+        let working: Vec<_> =
+            clients.iter_mut().map(|client| scope.spawn(move || client.work(started))).collect();
+        working
             .into_iter()
             .map(|client| client.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
             .collect()
     });
-    let took = started.elapsed();
-    outcomes.into_iter().collect::<io::Result<()>>()?;
-    drop(daemon);
-    std::fs::remove_dir_all(folder)?;
-    Ok(Measured::Time(took, each * clients))
+    counts.into_iter().sum()
 }
 
-fn change(socket: &Path, client: u32, times: u32) -> io::Result<()> {
-    let mut stream = BufReader::new(UnixStream::connect(socket)?);
-    for time in 0..times {
-        let host = format!("h{}.c{client}.example", time % HOSTS);
-        let body = format!(r#"{{"host": "{host}", "backend": "192.0.2.1:80"}}"#);
-        let head =
-            format!("POST /entries.json HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
-        stream.get_mut().write_all((head + &body).as_bytes())?;
-        take_answer(&mut stream)?;
+/// A connection to the daemon, and what was asked for over it.
+struct Client {
+    stream: BufReader<UnixStream>,
+    number: u32,
+    time: u32,
+}
+
+impl Client {
+    fn new(socket: &Path, number: u32) -> io::Result<Client> {
+        Ok(Client { stream: BufReader::new(UnixStream::connect(socket)?), number, time: 0 })
     }
-    Ok(())
+
+    /// Changes one entry after the other until a block is over. Says how many.
+    fn work(&mut self, started: Instant) -> io::Result<u32> {
+        let mut count = 0;
+        while started.elapsed() < BLOCK {
+            let host = format!("h{}.c{}.example", self.time % HOSTS, self.number);
+            let body = format!(r#"{{"host": "{host}", "backend": "192.0.2.1:80"}}"#);
+            let head =
+                format!("POST /entries.json HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
+            self.stream.get_mut().write_all((head + &body).as_bytes())?;
+            take_answer(&mut self.stream)?;
+            (self.time, count) = (self.time.wrapping_add(1), count + 1);
+        }
+        Ok(count)
+    }
 }
 
 /// One whose length is known and that is a good one.

@@ -1,5 +1,6 @@
 //! Suites of programs that do one thing so often and say how long that took; instructions are counted beside, since those repeat.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
@@ -25,6 +26,9 @@ pub(crate) struct TimedSubject {
     pub(crate) times: u32,
     /// The image that it comes from, if it is a peer.
     pub(crate) image: Option<&'static str>,
+    /// Where one process measures several subjects by turns: that it prints the numbers of each under its name, and of the one that comes twice under
+    /// its name and `-again`, too.
+    pub(crate) by_turns: bool,
 }
 
 /// What is timed, and why.
@@ -71,6 +75,25 @@ impl Said {
     }
 }
 
+/// What one process has said of several subjects, in one round.
+#[derive(Default)]
+struct Together {
+    round: Option<u32>,
+    said: BTreeMap<String, Said>,
+}
+
+impl Together {
+    /// What was said of the subject of this turn; `run` has it said, once a round.
+    fn take(&mut self, turn: Turn<'_>, run: impl FnOnce() -> Result<Vec<u8>>) -> Result<Said> {
+        if self.round != Some(turn.round) {
+            self.said = serde_json::from_slice(&run()?).context("it printed no timings")?;
+            self.round = Some(turn.round);
+        }
+        let name = format!("{}{}", turn.subject, if turn.again { "-again" } else { "" });
+        self.said.remove(&name).with_context(|| format!("it printed no timing of {name}"))
+    }
+}
+
 /// Counts with so many calls and with so many more: what a program does beside its calls cancels out.
 const FEW: u32 = 1000;
 const MANY: u32 = 101_000;
@@ -81,14 +104,21 @@ impl TimedSuite {
     pub(crate) fn measure(&self, bed: &Bed<'_>) -> Result<Suite> {
         let names: Vec<&str> = self.subjects.iter().map(|subject| subject.name).collect();
         let comparisons = Comparison::list(self.name, self.comparisons, &names)?;
+        let together = RefCell::new(Together::default());
         let mut series = vec![self.series(
             bed,
             &comparisons,
             self.series,
-            "Each sample is a process of its own, on the cores of servers, that does one thing N times and says how long that took.",
+            self.how(),
             &[],
             self.metric,
-            |subject| subject.value(bed, self.metric),
+            |subject, turn| {
+                if !subject.by_turns {
+                    return subject.value(bed, self.metric);
+                }
+                let run = || Ok(bed.run(&subject.at(subject.times), &subject.env)?.stdout);
+                together.borrow_mut().take(turn, run)?.value(self.metric)
+            },
         )?];
         if self.instructions {
             series.push(self.series(
@@ -99,7 +129,7 @@ impl TimedSuite {
                  hides in the noise of times is seen here; what caches and branches cost is not.",
                 &CALLGRIND,
                 Metric::CallInstructions,
-                |subject| {
+                |subject, _| {
                     let count = |times| -> Result<f64> {
                         let counted = CALLGRIND.map(str::to_owned).into_iter().chain(subject.at(times));
                         let said = bed.run(&counted.collect::<Vec<_>>(), &subject.env)?;
@@ -125,6 +155,16 @@ impl TimedSuite {
         })
     }
 
+    /// How its values come about, for readers.
+    fn how(&self) -> &'static str {
+        if self.subjects.iter().any(|subject| subject.by_turns) {
+            "A process each round, on the cores of servers, has all subjects do their work by turns, in N short blocks each, and says how long each took in all: what \
+             they share may be fast in one second and slow in the next."
+        } else {
+            "Each sample is a process of its own, on the cores of servers, that does one thing N times and says how long that took."
+        }
+    }
+
     #[allow(clippy::too_many_arguments, reason = "one series, each part of it once")]
     fn series(
         &self,
@@ -134,14 +174,14 @@ impl TimedSuite {
         how: &str,
         command: &[&str],
         metric: Metric,
-        value: impl Fn(&TimedSubject) -> Result<f64>,
+        value: impl Fn(&TimedSubject, Turn<'_>) -> Result<f64>,
     ) -> Result<Series> {
         let names: Vec<&str> = self.subjects.iter().map(|subject| subject.name).collect();
         let turns = rounds::turns(&names, comparisons, 0).len() as u64;
         let bar = bed.progress(turns * u64::from(bed.rounds), &format!("{} {name}", self.name));
         let take = |turn: Turn<'_>| -> Result<Sample> {
             let subject = self.subjects.iter().find(|subject| subject.name == turn.subject);
-            let value = value(subject.context("a turn of nobody")?)
+            let value = value(subject.context("a turn of nobody")?, turn)
                 .with_context(|| format!("{} {name}, {}", self.name, turn.subject))?;
             bar.inc(1);
             Ok(Sample { values: BTreeMap::from([(metric, value)]), ..Sample::default() })
@@ -195,6 +235,25 @@ mod tests {
     }
 
     #[test]
+    fn one_process_a_round_speaks_for_several() {
+        let mut together = Together::default();
+        let turn = |subject, round, again| Turn { subject, round, again };
+        let said = |seconds| {
+            let one = |more: f64| format!(r#"{{"seconds": {}, "iterations": 1}}"#, seconds + more);
+            Ok(format!(r#"{{"a": {}, "a-again": {}, "b": {}}}"#, one(0.0), one(0.25), one(0.5)).into_bytes())
+        };
+        let mut take = |turn, seconds| {
+            let said = together.take(turn, || said(seconds));
+            said.map(|said| said.seconds)
+        };
+        assert_eq!(take(turn("b", 0, false), 1.0).unwrap(), Some(1.5));
+        assert_eq!(take(turn("a", 0, true), 9.0).unwrap(), Some(1.25));
+        assert_eq!(take(turn("a", 0, false), 9.0).unwrap(), Some(1.0));
+        assert_eq!(take(turn("a", 1, false), 2.0).unwrap(), Some(2.0), "another round is another process");
+        assert!(take(turn("c", 1, false), 9.0).unwrap_err().to_string().contains("no timing of c"));
+    }
+
+    #[test]
     fn a_program_is_told_how_often() {
         let subject = TimedSubject {
             name: "a",
@@ -203,6 +262,7 @@ mod tests {
             env: BTreeMap::new(),
             times: 5,
             image: None,
+            by_turns: false,
         };
         assert_eq!(subject.at(7), ["program", "what", "7", "file"]);
     }

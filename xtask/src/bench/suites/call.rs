@@ -10,8 +10,15 @@ use crate::build::stable_abi::{CALLER, OURS};
 /// The suite.
 pub(super) fn suite(bed: &Bed<'_>) -> Result<TimedSuite> {
     let times = if bed.quick { 100_000 } else { 5_000_000 };
-    let timed =
-        |name, is: String, argv| TimedSubject { name, is, argv, env: Default::default(), times, image: None };
+    let timed = |name, is: String, argv| TimedSubject {
+        name,
+        is,
+        argv,
+        env: Default::default(),
+        times,
+        image: None,
+        by_turns: false,
+    };
     let subject = |name, what: &str, is: &str, plugin: Option<String>| -> Result<TimedSubject> {
         let mut argv = vec![bed.program("plugin-bench")?, what.to_owned(), TIMES.to_owned()];
         argv.extend(plugin);

@@ -16,7 +16,15 @@ pub(super) const PEERS: &[&str] = &[GO];
 pub(super) fn suite(bed: &Bed<'_>) -> Result<TimedSuite> {
     let subject = |name, is: &str, what: &str, times| -> Result<TimedSubject> {
         let argv = vec![bed.program("plugin-bench")?, what.to_owned(), TIMES.to_owned(), bed.program("ip")?];
-        Ok(TimedSubject { name, is: is.to_owned(), argv, env: BTreeMap::new(), times, image: None })
+        Ok(TimedSubject {
+            name,
+            is: is.to_owned(),
+            argv,
+            env: BTreeMap::new(),
+            times,
+            image: None,
+            by_turns: false,
+        })
     };
     Ok(TimedSuite {
         name: "load",
@@ -42,6 +50,7 @@ pub(super) fn suite(bed: &Bed<'_>) -> Result<TimedSuite> {
                 env: BTreeMap::from([libraries(bed, GO)]),
                 times: 1,
                 image: Some(GO),
+                by_turns: false,
             },
         ],
         comparisons: &[

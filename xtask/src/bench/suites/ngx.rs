@@ -273,7 +273,8 @@ fn by_lua_variable() -> Parts {
 fn timed(bed: &Bed<'_>, name: &'static str, is: &str, times: u32, words: &[&str]) -> Result<TimedSubject> {
     let mut argv = vec![bed.program("backend-bench")?];
     argv.extend(words.iter().map(|&word| word.to_owned()));
-    Ok(TimedSubject { name, is: is.to_owned(), argv, env: Default::default(), times, image: None })
+    let is = is.to_owned();
+    Ok(TimedSubject { name, is, argv, env: Default::default(), times, image: None, by_turns: false })
 }
 
 fn behind(
@@ -309,31 +310,20 @@ fn publications(bed: &Bed<'_>, hosts: u32) -> Result<TimedSuite> {
 }
 
 fn changes(bed: &Bed<'_>) -> Result<TimedSuite> {
-    let times = if bed.quick { 20 } else { 500 };
+    let blocks = if bed.quick { 2 } else { 50 };
     let folder = bed.prepared("writes");
     let daemon = bed.program("backend")?;
+    let words = ["writes", TIMES, &folder, &daemon];
+    let subject = |name, is: &str| -> Result<TimedSubject> {
+        Ok(TimedSubject { by_turns: true, ..timed(bed, name, is, blocks, &words)? })
+    };
     let subjects = vec![
-        timed(
-            bed,
+        subject(
             "redb",
-            "a transaction of redb's own for each change, on this machine's disk",
-            times,
-            &["redb", TIMES, &folder],
+            "a transaction of redb's own for each change, on this machine's disk, by turns with the daemon",
         )?,
-        timed(
-            bed,
-            "daemon",
-            "the daemon's API, one client",
-            times,
-            &["daemon", TIMES, "1", &folder, &daemon],
-        )?,
-        timed(
-            bed,
-            "daemon-8",
-            "the daemon's API, eight clients at a time",
-            times,
-            &["daemon", TIMES, "8", &folder, &daemon],
-        )?,
+        subject("daemon", "the daemon's API, one client, its store on the same disk")?,
+        subject("daemon-8", "the daemon's API, eight clients at a time")?,
     ];
     Ok(behind(
         "changes",

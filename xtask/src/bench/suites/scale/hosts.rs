@@ -87,6 +87,7 @@ impl Part {
                 env: BTreeMap::new(),
                 times: self.times,
                 image: None,
+                by_turns: false,
             };
             let metric = self.metric;
             Step {

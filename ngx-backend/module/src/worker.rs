@@ -38,6 +38,7 @@ pub(crate) struct Worker {
     /// What the next question may take along, so that not each one has to make its own.
     spare: Cell<Option<Box<Ring>>>,
     /// States that requests have left, for those that come.
+    #[expect(clippy::vec_box, reason = "each is handed out and taken back as the allocation that it is")]
     lookups: RefCell<Vec<Box<Lookup>>>,
     waiting: RefCell<HashMap<u64, Waiting>>,
     health: RefCell<Health<Key>>,

@@ -1,6 +1,6 @@
 //! What was acknowledged stays, however the daemon ends.
 
-use super::{Stores, on_both_stores, published, until};
+use super::{Stores, await_published, on_both_stores, published, until};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -44,7 +44,7 @@ fn acknowledged_changes_survive_a_kill_in_a_storm(stores: &Stores) {
         // A reader of the daemon that was killed goes on with the next one.
         let expected = acknowledged.lock().unwrap().clone();
         for (host, backend) in &expected {
-            assert_eq!(published(&reader, host).as_ref(), Some(backend), "round {round}");
+            await_published(&reader, host, backend);
             let entry = daemon.get(&format!("/entries/{host}.json"));
             assert_eq!(entry.json()["backend"], **backend, "round {round}");
         }
@@ -59,7 +59,7 @@ fn readers_go_on_while_the_daemon_is_away(stores: &Stores) {
     daemon.signal("-KILL");
     daemon.wait();
     for _ in 0..1_000 {
-        assert_eq!(published(&reader, "a").as_deref(), Some("192.0.2.1:80"));
+        await_published(&reader, "a", "192.0.2.1:80");
     }
     reader.health().unwrap();
     let daemon = daemon.restart("-KILL");

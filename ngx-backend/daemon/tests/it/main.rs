@@ -218,6 +218,16 @@ fn published(reader: &Reader, host: &str) -> Option<String> {
         .unwrap()
 }
 
+/// Waits until that is the first published upstream of a host: a change is answered before it is published.
+fn await_published(reader: &Reader, host: &str, upstream: &str) {
+    let what = || format!("{upstream} for {host}; published is {:?}", published(reader, host));
+    let deadline = Instant::now() + PATIENCE;
+    while published(reader, host).as_deref() != Some(upstream) {
+        assert!(Instant::now() < deadline, "not published: {}", what());
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+}
+
 /// Waits until `condition` holds.
 fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;

@@ -28,11 +28,14 @@ pub(crate) struct Plugin {
 /// All of them, by the names of their packages: what is here has to be linked into the program under test.
 pub(crate) fn plugins() -> Vec<Plugin> {
     let manifest: toml::Table = fs::read_to_string(repository().join("Cargo.toml")).unwrap().parse().unwrap();
-    let packages = manifest["workspace"]["dependencies"].as_table().unwrap().keys();
-    let plugin = |package: &String| {
+    let packages = manifest["workspace"]["dependencies"].as_table().unwrap().iter();
+    let plugin = |(package, dependency): (&String, &toml::Value)| {
         let kinds = [("-handler", "handlers"), ("-middleware", "middlewares")];
         let (name, folder) =
             kinds.iter().find_map(|(suffix, folder)| Some((package.strip_suffix(suffix)?, folder)))?;
+        // Elsewhere lie those that no server is meant to have, as the one that only benchmarks call.
+        let path = dependency.get("path")?.as_str()?;
+        path.starts_with(&format!("plugins/{folder}/")).then_some(())?;
         Some(Plugin { package: package.clone(), name: name.to_owned(), folder })
     };
     packages.filter_map(plugin).collect()

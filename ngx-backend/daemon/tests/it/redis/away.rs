@@ -1,7 +1,7 @@
 //! Redis is away, has lost its data, or does not answer.
 
 use super::{ENTRIES, LASTING, assert_refused, backend, import, node, trouble};
-use crate::{Daemon, published, redis_url, start_redis, until};
+use crate::{Daemon, await_published, published, redis_url, start_redis, until};
 use std::collections::BTreeMap;
 use test_services::{RedisReply, Relay};
 
@@ -24,7 +24,7 @@ fn a_restart_of_redis_stops_changes_and_nothing_else() {
         let reader = daemon.reader();
         for (host, value) in &expected {
             assert_eq!(backend(daemon, host).as_ref(), Some(value));
-            assert_eq!(published(&reader, host).as_ref(), Some(value));
+            await_published(&reader, host, value);
         }
     }
     redis.start_again().unwrap();
@@ -54,7 +54,7 @@ fn a_redis_that_lost_the_map_does_not_empty_it_everywhere() {
     // The same when it is emptied under a connection, and after a restart.
     daemon = daemon.restart("-TERM");
     assert_eq!(trouble(&daemon).as_deref(), Some("Redis has lost the map"));
-    assert_eq!(published(&daemon.reader(), "a").as_deref(), Some("192.0.2.1:80"));
+    await_published(&daemon.reader(), "a", "192.0.2.1:80");
     assert_eq!(backend(&daemon, "a").as_deref(), Some("192.0.2.1:80"));
     let exported = daemon.get("/export.ndjson").body;
 
@@ -66,7 +66,7 @@ fn a_redis_that_lost_the_map_does_not_empty_it_everywhere() {
     assert_eq!(daemon.client().send("POST", "/import.ndjson", &[], exported.as_bytes()).status, 200);
     assert_eq!(redis.command(&["FLUSHALL"]), RedisReply::Text("OK".to_owned()));
     until("the loss", || trouble(&daemon).as_deref() == Some("Redis has lost the map"));
-    assert_eq!(published(&daemon.reader(), "a").as_deref(), Some("192.0.2.1:80"));
+    await_published(&daemon.reader(), "a", "192.0.2.1:80");
 }
 
 /// A Redis without a disk, and nodes that have the map.
@@ -122,7 +122,7 @@ fn a_start_without_redis_leaves_what_was_published() {
     assert_eq!(daemon.get("/export.ndjson").status, 503);
     assert_eq!(daemon.metric("backend_healthy"), Some(0.0));
     assert_refused(&daemon, "cannot reach Redis");
-    assert_eq!(published(&reader, "a").as_deref(), Some("192.0.2.1:80"));
+    await_published(&reader, "a", "192.0.2.1:80");
     assert_eq!(reader.generation(), generation, "nothing was published");
 
     redis.start_again().unwrap();
@@ -136,7 +136,7 @@ fn a_start_without_redis_leaves_what_was_published() {
     redis.stop();
     std::fs::remove_dir_all(daemon.path("map")).unwrap();
     daemon = daemon.again();
-    assert_eq!(published(&daemon.reader(), "a").as_deref(), Some("192.0.2.2:80"));
+    await_published(&daemon.reader(), "a", "192.0.2.2:80");
     assert_eq!(backend(&daemon, "a").as_deref(), Some("192.0.2.2:80"));
     assert!(trouble(&daemon).is_some());
 }

@@ -207,6 +207,8 @@ fn what_somebody_removes_is_published_anew() {
                     .then_some(())
             });
             nginx.reload();
+            // One that has not yet looked would find the next file missing.
+            nginx.all_workers();
             until_it_leads_to(nginx, "one.test", "one");
         }
     });

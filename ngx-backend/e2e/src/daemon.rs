@@ -131,6 +131,14 @@ impl Daemon {
     /// If it does not end.
     pub fn end_by(mut self, signal: Signal) -> ExitStatus {
         self.process().signal(signal);
+        self.await_end()
+    }
+
+    /// Waits until it has ended: as long as its process is there, its store is locked.
+    ///
+    /// # Panics
+    /// If it does not end.
+    pub fn await_end(&mut self) -> ExitStatus {
         wait_for("the daemon's end", PATIENCE, || self.child.try_wait().expect("a child can be waited for"))
     }
 

@@ -93,6 +93,7 @@ fn acknowledged_changes_survive_a_kill_in_a_storm_and_nginx_answers_meanwhile() 
                 wait_for("requests while the daemon is away", PATIENCE, || {
                     (served.load(Ordering::SeqCst) >= served_before + 20).then_some(())
                 });
+                daemon.await_end();
                 daemon = start(nginx);
                 // What it knew is published before it says that it is well.
                 let mut connection = nginx.connect_to_each_worker().remove(0);

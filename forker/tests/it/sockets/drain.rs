@@ -71,7 +71,7 @@ fn slots_come_and_go_under_load_and_connections_are_answered() {
             ended.load(Ordering::Relaxed) == CLIENTS
         });
     });
-    // About one client in a hundred thousand is reset in its handshake, whether a slot is leaving or not; the cause is not known.
+    // About one client in a hundred thousand is reset in its handshake here; the cause is not known.
     let lost = lost.load(Ordering::Relaxed);
     assert!(lost <= MOST_LOST, "{lost} of {}", asked.load(Ordering::Relaxed));
 }

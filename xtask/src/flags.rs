@@ -10,6 +10,7 @@ use crate::ci::Step;
 use crate::engine::{EngineChoice, Mount};
 use crate::lab::Arch;
 use crate::matrix::Shard;
+use crate::repro::Part;
 
 /// Builds matched hosts and plugins in pinned images, checks every pair, renders the reports.
 ///
@@ -81,6 +82,10 @@ pub(crate) enum Verb {
     /// Makes, locks, verifies and exports the pinned images.
     #[command(subcommand)]
     Images(ImagesVerb),
+    /// Builds twice, the second time as another user in another folder with all else that can be changed, and compares byte by byte.
+    ///
+    /// Exit codes: 0 everything is the same; 1 something differs, and the section, member, value or line is shown with what it comes from.
+    Repro(ReproFlags),
     /// Runs the tests of the workspace.
     Test,
     /// Runs what CI runs; all steps, or those named.
@@ -204,6 +209,9 @@ pub(crate) enum ImagesVerb {
     Verify {
         /// Images by name; all if none is given.
         names: Vec<String>,
+        /// Another cache, which has the images of the locks to compare with where this one does not.
+        #[arg(long, value_name = "FOLDER")]
+        beside: Option<PathBuf>,
     },
     /// Writes an image as an archive for `docker load` or `podman load`.
     Export {
@@ -257,6 +265,8 @@ pub(crate) struct ReportFlags {
 
 #[derive(Subcommand)]
 pub(crate) enum MatrixVerb {
+    /// Writes what is rendered from the committed matrix.json; runs nothing.
+    Render,
     /// Puts the reports of parts together, as if one machine had run everything; runs nothing itself.
     Merge {
         /// What runs with --json printed, together of all hosts.
@@ -289,6 +299,29 @@ pub(crate) struct ReleaseFlags {
     /// For this architecture; may be repeated. Default: that of this machine.
     #[arg(long = "arch", value_enum, value_name = "ARCH")]
     pub(crate) arches: Vec<Arch>,
+}
+
+/// What is built twice, and where.
+#[derive(Args, Default)]
+pub(crate) struct ReproFlags {
+    /// Take what this clone has built for the first build, and build once more. Default: both from nothing.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Only this part; may be repeated.
+    #[arg(long = "part", value_enum, value_name = "PART")]
+    pub(crate) parts: Vec<Part>,
+    /// Only this target; may be repeated. Leaves the matrix out.
+    #[arg(long = "target", value_name = "TRIPLE")]
+    pub(crate) targets: Vec<String>,
+    /// Of images only this one; may be repeated.
+    #[arg(long = "image", value_name = "NAME")]
+    pub(crate) images: Vec<String>,
+    /// Where the builds lie. Default: in memory (/dev/shm) where there is plenty, else where temporary files do.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) scratch: Option<PathBuf>,
+    /// Leave the builds there, to look at.
+    #[arg(long)]
+    pub(crate) keep: bool,
 }
 
 #[derive(Args)]

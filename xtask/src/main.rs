@@ -9,6 +9,7 @@ mod build;
 mod ci;
 mod codegen;
 mod columns;
+mod difference;
 mod doctor;
 mod engine;
 mod error;
@@ -24,6 +25,8 @@ mod process;
 mod progress;
 mod release;
 mod rendered;
+mod repro;
+mod worktree;
 
 use std::process::ExitCode;
 
@@ -34,7 +37,7 @@ use crate::flags::{Cli, Verb};
 use crate::ground::Ground;
 
 fn main() -> ExitCode {
-    if let Some(code) = engine::run_if_reexecuted() {
+    if let Some(code) = engine::run_if_reexecuted().or_else(repro::run_if_reexecuted) {
         return code;
     }
     let cli = Cli::parse();
@@ -59,6 +62,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Verb::Release(flags) => release::run(flags, &ground),
         Verb::Bench(flags) => bench::run(flags, &ground),
         Verb::Images(verb) => images::run(&ground.images, verb),
+        Verb::Repro(flags) => repro::run(flags, &ground),
         Verb::Test => ci::test(&ground),
         Verb::Ci { steps } => ci::run(steps, &ground),
         Verb::Codegen { check } => codegen::run(*check),

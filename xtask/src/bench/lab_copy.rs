@@ -14,6 +14,7 @@ use crate::build::Manifest;
 use crate::engine::EngineChoice;
 use crate::ground::Ground;
 use crate::process;
+use crate::worktree;
 
 /// What of the cache is not shared.
 const OBSERVATIONS: &str = "observations";
@@ -111,20 +112,8 @@ impl LabCopy {
 }
 
 fn copy_files(repository: &Path, copy: &Path) -> Result<()> {
-    let listed = process::run(Command::new("git").arg("-C").arg(repository).args([
-        "ls-files",
-        "-z",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-    ]))
-    .context("the lab is copied as git lists it; run it in a clone with git installed")?;
-    for name in listed.split(|&byte| byte == 0).filter(|name| !name.is_empty()) {
-        let name = std::str::from_utf8(name).context("a file's name is no text")?;
-        // One that git knows and somebody has just removed is none.
-        if repository.join(name).is_file() {
-            copy_file(&repository.join(name), &copy.join(name))?;
-        }
+    for name in worktree::files(repository)? {
+        copy_file(&repository.join(&name), &copy.join(&name))?;
     }
     Ok(())
 }
@@ -159,27 +148,6 @@ fn write(file: &Path, text: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn everything_is_copied_that_git_does_not_ignore() {
-        let folder = tempfile::tempdir().unwrap();
-        let (repository, copy) = (folder.path().join("repository"), folder.path().join("copy"));
-        for (name, text) in
-            [(".gitignore", "/dist/\n"), ("a/b.rs", "code"), ("dist/x.so", "built"), ("gone", "")]
-        {
-            make_folder(repository.join(name).parent().unwrap()).unwrap();
-            write(&repository.join(name), text).unwrap();
-        }
-        let git = |words: &[&str]| {
-            process::run(Command::new("git").arg("-C").arg(&repository).args(words)).unwrap()
-        };
-        git(&["init", "--quiet"]);
-        git(&["add", "gone"]);
-        fs::remove_file(repository.join("gone")).unwrap();
-        copy_files(&repository, &copy).unwrap();
-        assert_eq!(fs::read_to_string(copy.join("a/b.rs")).unwrap(), "code");
-        assert!(!copy.join("dist").exists() && !copy.join("gone").exists());
-    }
 
     #[test]
     fn of_a_cache_all_is_shared_but_what_was_observed() {

@@ -10,7 +10,7 @@ pub(crate) mod release;
 mod room;
 mod sources;
 pub(crate) mod stable_abi;
-mod vendor;
+pub(crate) mod vendor;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -23,7 +23,7 @@ pub(crate) const VERSIONS: [&str; 2] = ["1.22", "1.26"];
 pub(crate) const ARCHES: [Arch; 2] = [Arch::X86_64, Arch::Aarch64];
 
 /// The module's workspace, below the repository.
-const WORKSPACE: &str = "ngx-backend/module";
+pub(crate) const WORKSPACE: &str = "ngx-backend/module";
 const PACKAGE: &str = "ngx-http-set-backend-module";
 const MODULE: &str = "ngx_http_set_backend_module";
 /// The resolver that its tests load.

@@ -21,6 +21,7 @@ use crate::ground::Ground;
 use crate::lab::Arch;
 use crate::matrix;
 use crate::process;
+use crate::repro;
 
 /// A step of CI. The order is that of a full run: cheap checks first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -39,6 +40,8 @@ pub(crate) enum Step {
     Msrv,
     /// The matrix agrees everywhere and the committed report is fresh, from locked images only; in parts it is the same.
     Matrix,
+    /// One more build, in other circumstances, gives the same artifacts, images and reports, of a cheap selection.
+    Repro,
     /// Every suite of the benchmarks runs, briefly: no sample fails, and all servers answer alike.
     Bench,
     /// The docker engine comes to the same report.
@@ -73,6 +76,7 @@ fn run_step(step: Step, ground: &Ground) -> Result<()> {
         Step::Workflows => workflows::lint(ground),
         Step::Lint => in_image::lint(ground),
         Step::Msrv => msrv::check(ground),
+        Step::Repro => repro::prove(ground),
         Step::Bench => bench::prove(ground),
         Step::Docker => docker::check(ground),
         Step::Test => test(ground),

@@ -63,6 +63,30 @@ pub(super) fn ensure_definition(workshop: &Workshop<'_>, definition: &Definition
     }
 }
 
+/// Fetches every file that the named images, or all, are made of.
+///
+/// # Errors
+/// A locked package is nowhere to be had.
+pub(crate) fn fetch_all(options: &Options, names: &[String]) -> Result<()> {
+    let workshop = Workshop::open(options)?;
+    for definition in select(options, names)? {
+        if let Fetched::Gone(gone) = fetch(&workshop, &definition, &Lock::read(&definition)?.package)? {
+            return Err(cannot_verify(&definition, &gone));
+        }
+    }
+    Ok(())
+}
+
+/// The error of an image that cannot be made as its lock says.
+pub(super) fn cannot_verify(definition: &Definition, gone: &[LockedPackage]) -> anyhow::Error {
+    let gone: Vec<_> = gone.iter().map(|package| format!("{} {}", package.name, package.version)).collect();
+    anyhow::anyhow!(
+        "image {} cannot be verified: {} left the mirror; give --snapshot-mirror URL, or run `cargo xtask images lock {0}`",
+        definition.name,
+        gone.join(", ")
+    )
+}
+
 /// The names of images that the cache does not have as their locks say.
 pub(crate) fn unready(options: &Options) -> Result<Vec<String>> {
     let mut missing = Vec::new();

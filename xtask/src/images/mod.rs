@@ -34,6 +34,7 @@ mod verify;
 mod version;
 mod wheels;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
@@ -42,12 +43,13 @@ pub(crate) use self::archive::{export, tag, write_archive, write_file};
 use self::blobs::{Blobs, Sources};
 pub(crate) use self::config::{Healthcheck, Nothing, Start};
 use self::definition::Definition;
-pub(crate) use self::ensure::{build, emulator, ensure, unready};
+pub(crate) use self::ensure::{build, emulator, ensure, fetch_all, unready};
 pub(crate) use self::extend::{Addition, Extension, extend};
 use self::http::Client;
 pub(crate) use self::list::list;
 pub(crate) use self::mirror::address as mirror_address;
 pub(crate) use self::renew::renew;
+pub(crate) use self::store::remove_tree;
 use self::store::{Guard, Store};
 pub(crate) use self::verify::verify;
 use crate::engine::EngineChoice;
@@ -82,7 +84,7 @@ pub(crate) fn run(options: &Options, verb: &ImagesVerb) -> Result<()> {
             }
             Ok(())
         }
-        ImagesVerb::Verify { names } => verify(options, names),
+        ImagesVerb::Verify { names, beside } => verify(options, names, beside.as_deref()),
         ImagesVerb::Export { name, file } => export(options, name, file),
         ImagesVerb::List => list(options),
         ImagesVerb::Lock { names, keep_packages } => renew(options, names, *keep_packages),
@@ -138,10 +140,13 @@ fn select(options: &Options, names: &[String]) -> Result<Vec<Definition>> {
     Ok(all.into_iter().filter(|definition| names.contains(&definition.name)).collect())
 }
 
+/// The digests that the locks of the named images, or of all, demand; by name.
+pub(crate) fn locked(options: &Options, names: &[String]) -> Result<BTreeMap<String, String>> {
+    let definitions = select(options, names)?;
+    definitions.into_iter().map(|one| Ok((one.name.clone(), lock::Lock::read(&one)?.image))).collect()
+}
+
 /// Checks that every definition has a lock and that the lock answers it.
 pub(crate) fn check_locks(options: &Options) -> Result<()> {
-    for definition in select(options, &[])? {
-        lock::Lock::read(&definition)?;
-    }
-    Ok(())
+    locked(options, &[]).map(drop)
 }

@@ -137,7 +137,7 @@ impl Drop for Unfinished {
 }
 
 /// Removes a folder with everything in it, also where folders are not writable, as some are in packages.
-pub(super) fn remove_tree(path: &Path) -> Result<()> {
+pub(crate) fn remove_tree(path: &Path) -> Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => make_writable(path),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

@@ -4,25 +4,28 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use super::assemble::Assembled;
 use super::blobs::Fetched;
 use super::definition::Definition;
-use super::ensure::{engine_for, fetch, make};
+use super::ensure::{cannot_verify, engine_for, fetch, make, publish};
 use super::layer::Layer;
 use super::lock::Lock;
+use super::store::Store;
 use super::tree::{Entry, Node};
 use super::{Options, Workshop, select};
+use crate::difference::{self, Clues};
 use crate::error::Stop;
 
 /// Makes the named images, or all, in fresh folders and compares their digests with the locks. All are tried; the
-/// differences come at the end, as [`Stop::Disagreement`].
-pub(crate) fn verify(options: &Options, names: &[String]) -> Result<()> {
+/// differences come at the end, as [`Stop::Disagreement`]. `beside` is a cache that may have the locks' images where that of
+/// `options` does not; an image that comes out right is kept there if it was missing.
+pub(crate) fn verify(options: &Options, names: &[String], beside: Option<&Path>) -> Result<()> {
     let workshop = Workshop::open(options)?;
     let mut differences = Vec::new();
     for definition in select(options, names)? {
-        match difference(&workshop, &definition)? {
+        match difference(&workshop, &definition, beside)? {
             None => println!("{}: same", definition.name),
             Some(difference) => {
                 println!("{}: DIFFERENT", definition.name);
@@ -37,25 +40,28 @@ pub(crate) fn verify(options: &Options, names: &[String]) -> Result<()> {
 }
 
 /// What differs between the lock's image and one made now; nothing if nothing does.
-fn difference(workshop: &Workshop<'_>, definition: &Definition) -> Result<Option<String>> {
+fn difference(
+    workshop: &Workshop<'_>,
+    definition: &Definition,
+    beside: Option<&Path>,
+) -> Result<Option<String>> {
     let lock = Lock::read(definition)?;
     let engine = engine_for(workshop, definition)?;
     let guard = workshop.lock()?;
     if let Fetched::Gone(gone) = fetch(workshop, definition, &lock.package)? {
-        bail!(
-            "image {} cannot be verified: {} {} has left the mirror; give --snapshot-mirror URL, or run `cargo xtask images lock {0}`",
-            definition.name,
-            gone[0].name,
-            gone[0].version
-        );
+        return Err(cannot_verify(definition, &gone));
     }
     let made = make(workshop, definition, &lock.package, &guard, engine.as_ref())?;
     if made.digest == lock.image {
+        publish(workshop, definition, made, true)?;
         return Ok(None);
     }
-    let detail = match workshop.store.rootfs(&lock.image) {
-        Some(rootfs) => {
-            let (layers, _) = workshop.store.description(&lock.image)?;
+    let other = beside.map(Store::open).transpose()?;
+    let has_it = |store: &&Store| store.rootfs(&lock.image).is_some();
+    let detail = match [Some(&workshop.store), other.as_ref()].into_iter().flatten().find(has_it) {
+        Some(store) => {
+            let rootfs = store.image(&lock.image).join("rootfs");
+            let (layers, _) = store.description(&lock.image)?;
             first_difference((&layers, &rootfs), (&made.layers, &made.unfinished.rootfs()))
                 .unwrap_or_else(|| "only its configuration differs".to_owned())
         }
@@ -101,9 +107,8 @@ fn entry_difference(old: &Entry, new: &Entry) -> Option<String> {
     }
     match (&old.node, &new.node) {
         (Node::Folder, Node::Folder) => None,
-        (Node::File { size: old, .. }, Node::File { size: new, .. }) => {
-            (old != new).then(|| format!("has {new} bytes and had {old}"))
-        }
+        // What is in them tells more than how large they are.
+        (Node::File { .. }, Node::File { .. }) => None,
         (Node::Link { target: old }, Node::Link { target: new }) => {
             (old != new).then(|| format!("points to {new} and did to {old}"))
         }
@@ -115,15 +120,10 @@ fn content_difference(entry: &Entry, old: &Path, new: &Path) -> Option<String> {
     if !matches!(entry.node, Node::File { .. }) {
         return None;
     }
-    match (fs::read(old), fs::read(new)) {
-        (Ok(old), Ok(new)) if old == new => None,
-        (Ok(old), Ok(new)) => {
-            let at =
-                old.iter().zip(&new).position(|(old, new)| old != new).unwrap_or(old.len().min(new.len()));
-            Some(format!("has other content from byte {at} on"))
-        }
-        _ => Some("cannot be read".to_owned()),
-    }
+    let (Ok(old), Ok(new)) = (fs::read(old), fs::read(new)) else { return Some("cannot be read".to_owned()) };
+    let found = difference::find(&old, &new, &Clues::default())?;
+    let cause = found.cause.map_or_else(String::new, |cause| format!(", which is likely {cause}"));
+    Some(format!("has at {} {} and had {}{cause}", found.place.join(", "), found.second, found.first))
 }
 
 #[cfg(test)]
@@ -151,10 +151,14 @@ mod tests {
             (
                 &[("a/b", 0o644, "xy")],
                 &[("a/b", 0o644, "xz")],
-                Some("/a/b (test) has other content from byte 1 on"),
+                Some("/a/b (test) has at line 1 \"xz\" and had \"xy\""),
             ),
             (&[("a/b", 0o644, "x")], &[("a/c", 0o644, "x")], Some("/a/b (test) is missing")),
-            (&[("a/b", 0o644, "x")], &[("a/b", 0o644, "xx")], Some("/a/b (test) has 2 bytes and had 1")),
+            (
+                &[("a/b", 0o644, "x")],
+                &[("a/b", 0o644, "xx")],
+                Some("/a/b (test) has at line 1 \"xx\" and had \"x\""),
+            ),
         ];
         for (old, new, expected) in cases {
             let (old_root, new_root) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

@@ -52,6 +52,7 @@ pub(crate) const PROBE: &str = "plugin-probe";
 pub(crate) fn command(flags: &MatrixFlags, ground: &Ground) -> Result<()> {
     match &flags.verb {
         None => run(flags, ground),
+        Some(MatrixVerb::Render) => report::render(&ground.repository),
         Some(MatrixVerb::Merge { parts, report }) => merge::run(parts, report, ground),
     }
 }

@@ -332,6 +332,11 @@ impl Report {
     }
 }
 
+/// Writes everything that is made from the committed `matrix.json` anew; needs neither images nor artifacts.
+pub(super) fn render(repository: &Path) -> Result<()> {
+    Report::committed(repository)?.write(repository)
+}
+
 /// Renders everything that is made from the committed `matrix.json` again and compares; needs neither images nor artifacts.
 pub(crate) fn check_rendering(repository: &Path) -> Result<()> {
     Report::committed(repository)?.check(repository, true)

@@ -109,11 +109,13 @@ fn unknown_names_are_refused_with_the_known_ones() {
     let targets = ["unknown target \"riscv64\"", "x86_64-unknown-linux-gnu", "aarch64-unknown-linux-musl"];
     machine.refuses(&["matrix", "--target", "riscv64"], &targets);
     machine.refuses(&["build", "--target", "riscv64"], &targets);
+    machine.refuses(&["repro", "--target", "riscv64"], &targets);
     let images = ["no image is called \"toolchian\"", "toolchain", "emulator", "bookworm-x86_64-gnu"];
     for verb in ["build", "verify", "lock"] {
         machine.refuses(&["images", verb, "toolchian"], &images);
     }
     machine.refuses(&["images", "export", "toolchian", "never.tar"], &images);
+    machine.refuses(&["repro", "--part", "images", "--image", "toolchian"], &images);
     machine.refuses(&["exec", "--image", "toolchian", "--", "/bin/true"], &images);
 }
 

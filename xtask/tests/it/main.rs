@@ -2,5 +2,6 @@
 
 mod bad_input;
 mod container;
+mod repro;
 mod sandbox;
 mod tool;

@@ -1,0 +1,263 @@
+//! What is built twice: by which commands, and where that lies afterwards.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use clap::ValueEnum;
+
+use crate::build::{TOOLCHAIN, nginx};
+use crate::engine;
+use crate::flags::ReproFlags;
+use crate::lab::{Arch, Lab, Libc, Target};
+
+/// Something that is built as a whole. In the order in which one needs the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum Part {
+    /// Images, from the files that their locks name.
+    Images,
+    /// Programs, plugins and fixtures.
+    Artifacts,
+    /// The nginx module, for every nginx.
+    Nginx,
+    /// The release image of ngx-backend.
+    Release,
+    /// The matrix, with everything loaded anew, and its report.
+    Matrix,
+    /// What is rendered from raw files: pages, tables, the C header.
+    Reports,
+}
+
+/// What of all parts is built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Selection {
+    /// In their order.
+    pub(crate) parts: BTreeSet<Part>,
+    /// Triples; all of `lab.toml` unless some were asked for.
+    pub(crate) targets: Vec<String>,
+    /// Names; empty for all.
+    pub(crate) images: Vec<String>,
+}
+
+/// Files that both builds have made, relative to the repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Product {
+    /// A folder with a manifest: that, and every file in it.
+    Manifested(PathBuf),
+    /// A folder with everything in it.
+    Folder(PathBuf),
+    /// One file.
+    File(PathBuf),
+}
+
+/// Files outside of the reports' folder that are rendered, whole or in part.
+const RENDERED: [&str; 2] = ["README.md", "plugins/abi/include/dynlab_plugin.h"];
+/// The reports' folder.
+const REPORTS: &str = "bench-results";
+/// An image with a step, so that CI sees one run: the smallest.
+const STEPPED_IMAGE: &str = "peer-epoll";
+
+impl Selection {
+    /// What the flags ask for, and what they leave out, in words.
+    ///
+    /// # Errors
+    /// An unknown target; the matrix of some targets.
+    pub(crate) fn of(flags: &ReproFlags, lab: &Lab) -> Result<(Selection, Vec<String>)> {
+        let mut parts: BTreeSet<Part> = flags.parts.iter().copied().collect();
+        let mut left_out = Vec::new();
+        if parts.is_empty() {
+            parts.extend(Part::value_variants());
+            if !flags.targets.is_empty() {
+                parts.remove(&Part::Matrix);
+                left_out.push("the matrix, which is of all targets".to_owned());
+            }
+        } else if parts.contains(&Part::Matrix) && !flags.targets.is_empty() {
+            bail!("the matrix is of all targets; leave out --target, or --part matrix");
+        }
+        let targets = lab.select_targets(&flags.targets)?;
+        let targets = targets.iter().map(|target| target.triple.clone()).collect();
+        Ok((Selection { parts, targets, images: flags.images.clone() }, left_out))
+    }
+
+    /// What is cheap enough for every push: this machine's own target, images that are small, and what is rendered.
+    pub(crate) fn for_ci(lab: &Lab) -> Selection {
+        let is_own = |target: &&Target| target.arch == engine::native() && target.libc == Libc::Gnu;
+        let mut images: Vec<String> = lab.hosts.iter().map(|host| host.name.clone()).collect();
+        images.push(STEPPED_IMAGE.to_owned());
+        Selection {
+            parts: [Part::Images, Part::Artifacts, Part::Reports].into(),
+            targets: lab.targets.iter().filter(is_own).map(|target| target.triple.clone()).collect(),
+            images,
+        }
+    }
+
+    /// The architectures of the targets that nginx is there for.
+    fn arches(&self) -> Vec<Arch> {
+        let is_wanted = |arch: &Arch| self.targets.contains(&arch.debian_target());
+        nginx::ARCHES.into_iter().filter(is_wanted).collect()
+    }
+
+    /// The images that building needs, beside those that are made anew.
+    pub(crate) fn needed_images(&self, lab: &Lab) -> Vec<String> {
+        let mut names = BTreeSet::new();
+        let has = |part: Part| self.parts.contains(&part);
+        if has(Part::Artifacts) || has(Part::Nginx) || has(Part::Release) || has(Part::Matrix) {
+            names.insert(TOOLCHAIN.to_owned());
+        }
+        if has(Part::Nginx) || has(Part::Release) || has(Part::Matrix) {
+            names.insert("libclang".to_owned());
+            for arch in self.arches() {
+                names.extend(nginx::VERSIONS.map(|version| format!("nginx-dev-{version}-{arch}")));
+            }
+        }
+        if has(Part::Release) {
+            names.extend(self.arches().iter().map(|arch| format!("ngx-backend-base-{arch}")));
+        }
+        if has(Part::Matrix) {
+            names.insert("emulator".to_owned());
+            names.extend(lab.hosts.iter().map(|host| host.name.clone()));
+            names.extend(lab.nginxes.iter().map(|nginx| nginx.name.clone()));
+        }
+        names.into_iter().collect()
+    }
+}
+
+impl Part {
+    /// What it is called where its outcome is told.
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    /// The commands of xtask that build it. In `own`, the clone that is worked in, nothing is made anew that is committed or locked.
+    /// `beside` is a folder of images to compare with.
+    pub(crate) fn commands(self, selection: &Selection, own: bool, beside: &Path) -> Vec<Vec<String>> {
+        let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+        let with_each = |command: &[&str], flag: &str, values: Vec<String>| {
+            let mut command = words(command);
+            command.extend(values.into_iter().flat_map(|value| [flag.to_owned(), value]));
+            command
+        };
+        let arches = || selection.arches().iter().map(Arch::to_string).collect::<Vec<_>>();
+        match self {
+            Part::Images | Part::Reports if own => Vec::new(),
+            Part::Images => {
+                let beside = beside.display().to_string();
+                let mut command = words(&["images", "verify", "--beside", &beside]);
+                command.extend(selection.images.iter().cloned());
+                vec![command]
+            }
+            Part::Artifacts => vec![with_each(&["build"], "--target", selection.targets.clone())],
+            Part::Nginx => arches().iter().map(|arch| words(&["nginx", "--arch", arch])).collect(),
+            Part::Release if arches().is_empty() => Vec::new(),
+            Part::Release => vec![with_each(&["release"], "--arch", arches())],
+            Part::Matrix if own => vec![words(&["matrix", "--check"])],
+            Part::Matrix => vec![words(&["matrix"])],
+            Part::Reports => {
+                [&["codegen"][..], &["matrix", "render"], &["bench", "render"]].map(words).to_vec()
+            }
+        }
+    }
+
+    /// What it makes. Images are compared where they are made.
+    pub(crate) fn products(self, selection: &Selection) -> Vec<Product> {
+        let dist = |target: &str| Path::new("dist").join(target);
+        let of_nginx = |rest: &str| {
+            let folders = selection.arches().into_iter().flat_map(|arch| {
+                nginx::VERSIONS.map(|version| dist(&arch.debian_target()).join(format!("nginx-{version}")))
+            });
+            folders.map(|folder| Product::Manifested(folder.join(rest))).collect::<Vec<_>>()
+        };
+        match self {
+            Part::Images => Vec::new(),
+            Part::Artifacts => {
+                selection.targets.iter().map(|target| Product::Manifested(dist(target))).collect()
+            }
+            Part::Nginx => of_nginx(""),
+            Part::Release => {
+                let folder = |arch: Arch| dist(&arch.debian_target()).join("ngx-backend");
+                let products = |arch: Arch| {
+                    [Product::Manifested(folder(arch)), Product::File(folder(arch).join("image.tar"))]
+                };
+                selection.arches().into_iter().flat_map(products).collect()
+            }
+            Part::Matrix => {
+                let mut products = of_nginx("fixtures");
+                products.push(Product::Folder(Path::new(REPORTS).join("matrix")));
+                products
+            }
+            Part::Reports => {
+                let mut products = vec![Product::Folder(REPORTS.into())];
+                products.extend(RENDERED.map(|file| Product::File(file.into())));
+                products
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lab() -> Lab {
+        Lab::read(&crate::paths::repository().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn everything_is_built_unless_something_is_asked_for() {
+        let lab = lab();
+        let (all, left_out) = Selection::of(&ReproFlags::default(), &lab).unwrap();
+        assert_eq!((all.parts.len(), all.targets.len()), (Part::value_variants().len(), lab.targets.len()));
+        assert!(left_out.is_empty() && all.images.is_empty());
+        let needed = all.needed_images(&lab);
+        for name in ["toolchain", "emulator", "libclang", "nginx-dev-1.26-aarch64", "ngx-backend-base-x86_64"]
+        {
+            assert!(needed.contains(&name.to_owned()), "{name} is not in {needed:?}");
+        }
+        assert!(lab.hosts.iter().all(|host| needed.contains(&host.name)));
+
+        let musl = ReproFlags { targets: vec!["x86_64-*-musl".into()], ..ReproFlags::default() };
+        let (some, left_out) = Selection::of(&musl, &lab).unwrap();
+        assert!(!some.parts.contains(&Part::Matrix) && left_out[0].contains("matrix"));
+        assert_eq!(some.targets, ["x86_64-unknown-linux-musl"]);
+        // There is no nginx for musl.
+        assert!(Part::Nginx.commands(&some, false, Path::new("")).is_empty());
+        assert!(Part::Release.commands(&some, false, Path::new("")).is_empty());
+        let both = ReproFlags { parts: vec![Part::Matrix], ..musl };
+        assert!(Selection::of(&both, &lab).unwrap_err().to_string().contains("--part matrix"));
+    }
+
+    #[test]
+    fn the_selection_of_ci_is_of_one_target_and_names_images_that_there_are() {
+        let lab = lab();
+        let selection = Selection::for_ci(&lab);
+        assert_eq!(selection.targets, [engine::native().debian_target()]);
+        assert_eq!(selection.needed_images(&lab), [TOOLCHAIN]);
+        let containers = crate::paths::repository().unwrap().join("containers");
+        assert!(containers.join("peers/epoll").join(format!("{STEPPED_IMAGE}.lock")).is_file());
+        let folder = Path::new("dist").join(&selection.targets[0]);
+        assert_eq!(Part::Artifacts.products(&selection), [Product::Manifested(folder)]);
+    }
+
+    #[test]
+    fn commands_are_those_that_a_user_would_give() {
+        let selection = Selection {
+            parts: BTreeSet::new(),
+            targets: vec!["x86_64-unknown-linux-gnu".into(), "aarch64-unknown-linux-musl".into()],
+            images: vec!["toolchain".into()],
+        };
+        let lines = |part: Part, own| {
+            let commands = part.commands(&selection, own, Path::new("/cache"));
+            commands.iter().map(|command| command.join(" ")).collect::<Vec<_>>()
+        };
+        let build = "build --target x86_64-unknown-linux-gnu --target aarch64-unknown-linux-musl";
+        assert_eq!(lines(Part::Artifacts, true), [build]);
+        assert_eq!(lines(Part::Images, false), ["images verify --beside /cache toolchain"]);
+        assert!(lines(Part::Images, true).is_empty() && lines(Part::Reports, true).is_empty());
+        assert_eq!(lines(Part::Nginx, false), ["nginx --arch x86_64"]);
+        assert_eq!(lines(Part::Release, false), ["release --arch x86_64"]);
+        assert_eq!(
+            (lines(Part::Matrix, true), lines(Part::Matrix, false)),
+            (vec!["matrix --check".into()], vec!["matrix".into()])
+        );
+    }
+}

@@ -1,0 +1,150 @@
+//! Two builds of a copy of the repository: they are the same, or it is said where they are not.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, UNIX_EPOCH};
+
+use rustix::process::geteuid;
+use tempfile::TempDir;
+
+use crate::tool::{Lab, skip};
+
+/// A clone of what is worked on, to be spoilt, and a folder for builds that every user can enter.
+struct Clone {
+    folder: TempDir,
+}
+
+impl Clone {
+    /// `None`, after saying why, where no sandbox works.
+    fn new() -> Option<Clone> {
+        Lab::new()?;
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let clone = Clone { folder };
+        let listed = git(root(), &["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
+        for name in listed.split(|&byte| byte == 0).filter(|name| !name.is_empty()) {
+            let name = std::str::from_utf8(name).unwrap();
+            let (from, to) = (root().join(name), clone.repository().join(name));
+            if from.is_file() {
+                fs::create_dir_all(to.parent().unwrap()).unwrap();
+                fs::copy(from, to).unwrap();
+            }
+        }
+        git(&clone.repository(), &["init", "--quiet"]);
+        fs::create_dir(clone.scratch()).unwrap();
+        Some(clone)
+    }
+
+    fn repository(&self) -> PathBuf {
+        self.folder.path().join("clone")
+    }
+
+    fn scratch(&self) -> PathBuf {
+        self.folder.path().join("scratch")
+    }
+
+    /// `xtask repro --once` with these options.
+    fn repro(&self, options: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.args(["repro", "--once", "--scratch"]).arg(self.scratch()).args(options);
+        command.env("CARGO_MANIFEST_DIR", self.repository().join("xtask")).env_remove("DYNLAB_ENGINE");
+        let output = command.output().unwrap();
+        let left: Vec<_> = fs::read_dir(self.scratch()).unwrap().collect();
+        assert!(left.is_empty(), "{left:?}");
+        output
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+fn git(folder: &Path, words: &[&str]) -> Vec<u8> {
+    let output = Command::new("git").arg("-C").arg(folder).args(words).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+/// It ended with `code` and said all `parts`.
+fn check(output: &Output, code: i32, parts: &[&str]) {
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{stdout}\n{stderr}");
+    for part in parts {
+        assert!(stdout.contains(part) || stderr.contains(part), "{part:?} is not in: {stdout}\n{stderr}");
+    }
+}
+
+#[test]
+fn reports_are_rendered_elsewhere_and_compared() {
+    let Some(clone) = Clone::new() else { return };
+    let page = clone.repository().join("bench-results/matrix/README.md");
+    let user = if geteuid().is_root() { "somebody-else (54321:54321)" } else { "somebody-else (0:0)" };
+    let same = clone.repro(&["--part", "reports"]);
+    check(
+        &same,
+        0,
+        &["umask", "<+1345>-13:45", "tr_TR.UTF-8", "another-host", user, "reports: ", "all the same"],
+    );
+
+    let text = fs::read_to_string(&page).unwrap();
+    let line = text.lines().position(|line| line.contains("| works |")).unwrap() + 1;
+    fs::write(&page, text.replacen("| works |", "| fails |", 1)).unwrap();
+    let place = format!("bench-results/matrix/README.md: line {line}\n");
+    let (first, second) = (clone.repository(), clone.scratch());
+    let sides = [first, second].map(|folder| folder.display().to_string());
+    let other = clone.repro(&["--part", "reports"]);
+    check(&other, 1, &[&place, "| fails |", "| works |", &sides[0], &sides[1], "error: 1 of the files"]);
+}
+
+/// `lab.toml` with one plugin, compiled from `source`.
+fn lab(source: &str) -> String {
+    format!(
+        "program = []\nscenario = []\nmodule = []\n\
+         foreign = {{ arch = \"elf.machine\", libc = \"libc.family\" }}\n\
+         [[target]]\ntriple = \"x86_64-unknown-linux-gnu\"\nglibc_floor = \"2.17\"\n\
+         [hosts]\nsuites = [\"bullseye\", \"bookworm\", \"trixie\"]\narches = [\"x86_64\", \"aarch64\"]\nlibcs = [\"gnu\", \"musl\"]\n\
+         [nginx]\nversions = [\"1.22\", \"1.26\"]\narches = [\"x86_64\", \"aarch64\"]\n\
+         foreign = {{ arch = \"elf.machine\", version = \"nginx.version\" }}\n\
+         [[artifact]]\nname = \"seeded\"\nkind = \"handler\"\nc = {{ source = \"{source}\", compiler = \"gcc\" }}\n"
+    )
+}
+
+#[test]
+fn a_build_that_takes_the_time_is_found_by_section_and_offset() {
+    let Some(clone) = Clone::new() else { return };
+    let listed = Command::new(env!("CARGO_BIN_EXE_xtask")).args(["images", "list"]).output().unwrap();
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let toolchain = listed.lines().find(|line| line.starts_with("toolchain "));
+    if !toolchain.is_some_and(|line| line.ends_with(" unpacked") && !line.ends_with("not unpacked")) {
+        skip::<()>("the image `toolchain` is not made; `cargo xtask images build toolchain` does that");
+        return;
+    }
+    // A header or a script may say when its file was written; the copy is written later.
+    let source = "plugins/fixtures/seeded.c";
+    let file = clone.repository().join(source);
+    fs::write(clone.repository().join("lab.toml"), lab(source)).unwrap();
+    let artifacts = ["--part", "artifacts"];
+
+    let text = |when: &str| {
+        format!(
+            "__attribute__((visibility(\"default\"))) const char seeded[] = \"1234567 made at \" {when};\n"
+        )
+    };
+    fs::write(&file, text("\"noon\"")).unwrap();
+    check(&clone.repro(&artifacts), 0, &["artifacts: 2 files", "all the same"]);
+
+    fs::write(&file, text("__TIMESTAMP__")).unwrap();
+    let old = fs::File::options().write(true).open(&file).unwrap();
+    old.set_modified(UNIX_EPOCH + Duration::from_secs(1_000_000_000)).unwrap();
+    let different = clone.repro(&artifacts);
+    let parts = [
+        "dist/x86_64-unknown-linux-gnu/plugins/seeded.so: section .rodata, offset 0x1",
+        "Sun Sep  9 01:46:40 2001",
+        "likely cause: a time stamp: ",
+        "SOURCE_DATE_EPOCH",
+        "error: 2 of the files are not the same in both builds",
+    ];
+    check(&different, 1, &parts);
+}

@@ -113,8 +113,9 @@ impl Circumstances {
         })
     }
 
-    /// As different from these as `means` allow, in those folders.
-    pub(crate) fn others(&self, folders: Folders, means: &Means) -> Circumstances {
+    /// As different from these as `means` allow, in those folders, and on half of the cores or on `fewest_cores`.
+    pub(crate) fn others(&self, folders: Folders, means: &Means, fewest_cores: usize) -> Circumstances {
+        let cores = self.cores.len().div_ceil(2).max(fewest_cores).min(self.cores.len());
         let unlike = |one: &str, present: &str, other: &str| {
             if one == present { other.to_owned() } else { one.to_owned() }
         };
@@ -134,7 +135,7 @@ impl Circumstances {
             time_zone: unlike(TIME_ZONE, &self.time_zone, "UTC"),
             locale: unlike(LOCALE, &self.locale, "C"),
             // The last ones: the first is the busiest.
-            cores: self.cores[self.cores.len() / 2..].to_vec(),
+            cores: self.cores[self.cores.len() - cores..].to_vec(),
             host_name,
         }
     }
@@ -203,7 +204,7 @@ pub(crate) fn table(first: &Circumstances, second: &Circumstances, means: &Means
 fn why_same<'a>(name: &str, because: &'a str) -> &'a str {
     match name {
         "file system" => "give --scratch a folder on another one to have its entries in another order",
-        "cores" => "there is only one",
+        "cores" => "there are no more, or fewer would take too long",
         _ => because,
     }
 }
@@ -294,7 +295,7 @@ mod tests {
     fn nothing_stays_that_can_be_changed() {
         let first = usual();
         let all = means(Namespaces::Plain, true);
-        let second = first.others(folders("/two"), &all);
+        let second = first.others(folders("/two"), &all, 1);
         let same: Vec<&str> = first
             .rows()
             .into_iter()
@@ -305,24 +306,25 @@ mod tests {
         assert_eq!(same, ["file system"]);
         assert_eq!((second.umask, second.cores.as_slice()), (0o077, [1, 2].as_slice()));
         // And from there everything is changed again.
-        let third = second.others(folders("/three"), &means(Namespaces::OfUser, true));
+        let third = second.others(folders("/three"), &means(Namespaces::OfUser, true), 1);
         assert_eq!((third.umask, third.cores.as_slice(), third.user.uid), (0o022, [2].as_slice(), 0));
         assert!(third.time_zone != second.time_zone && third.locale != second.locale);
         assert!(third.host_name != second.host_name);
+        assert_eq!(first.others(folders("/two"), &all, 3).cores, first.cores);
     }
 
     #[test]
     fn what_cannot_be_changed_is_said_with_the_reason() {
         let first = Circumstances { cores: vec![3], ..usual() };
         let few = means(Namespaces::None, false);
-        let second = first.others(folders("/two"), &few);
+        let second = first.others(folders("/two"), &few, 2);
         assert_eq!((&second.user, second.cores.as_slice()), (&first.user, [3].as_slice()));
         let table = table(&first, &second, &few);
         for line in [
             "repository   /one/repository and /two/repository\n",
             "user         root (0:0) in both: this machine forbids it\n",
             "umask        022 and 077\n",
-            "cores        1 in both: there is only one\n",
+            "cores        1 in both: there are no more, or fewer would take too long\n",
             "host name    box in both: this machine forbids it\n",
         ] {
             assert!(table.contains(line), "{line:?} is not in\n{table}");
@@ -333,7 +335,7 @@ mod tests {
     #[test]
     fn only_what_differs_is_a_clue() {
         let first = usual();
-        let second = first.others(folders("/two"), &means(Namespaces::None, false));
+        let second = first.others(folders("/two"), &means(Namespaces::None, false), 1);
         let texts: Vec<String> = second.clues(&first).into_iter().map(|clue| clue.text).collect();
         assert_eq!(texts[..2], ["/two/repository", "/two/cache"]);
         assert!(!texts.contains(&"root".to_owned()) && texts.contains(&LOCALE.to_owned()), "{texts:?}");

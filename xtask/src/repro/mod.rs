@@ -6,7 +6,9 @@
 
 mod circumstances;
 mod compare;
+mod means;
 mod parts;
+mod place;
 mod site;
 mod stage;
 
@@ -70,7 +72,8 @@ fn twice(selection: &Selection, flags: &ReproFlags, lab: &Lab, ground: &Ground) 
     };
     let first =
         if flags.once { site::own(ground)? } else { site::copy(ground, &scratch, flags.keep, &known)? };
-    let (second, means) = site::elsewhere(ground, &scratch, flags.keep, &known, &first.circumstances)?;
+    let (circumstances, fewest_cores) = (&first.circumstances, selection.fewest_cores);
+    let (second, means) = site::elsewhere(ground, &scratch, flags.keep, &known, circumstances, fewest_cores)?;
     println!("Two builds. What differs between them, and what could not be changed:\n");
     println!("{}", table(&first.circumstances, &second.circumstances, &means));
 
@@ -115,7 +118,7 @@ fn provide(selection: &Selection, lab: &Lab, ground: &Ground) -> Result<BTreeSet
     if needs_module.iter().any(|part| selection.parts.contains(part)) {
         vendor::ensure(&ground.repository.join(nginx::WORKSPACE), &ground.cache)?;
     }
-    site::make_shared(&ground.cache)?;
+    place::make_shared(&ground.cache)?;
     let all = images::locked(&ground.images, &[])?.into_values();
     let without_algorithm = |digest: String| digest.trim_start_matches("sha256:").to_owned();
     Ok(all.filter(|digest| !anew.contains(digest)).map(without_algorithm).collect())

@@ -37,6 +37,8 @@ pub(crate) struct Selection {
     pub(crate) targets: Vec<String>,
     /// Names; empty for all.
     pub(crate) images: Vec<String>,
+    /// On fewer cores it would take too long.
+    pub(crate) fewest_cores: usize,
 }
 
 /// Files that both builds have made, relative to the repository.
@@ -76,7 +78,8 @@ impl Selection {
         }
         let targets = lab.select_targets(&flags.targets)?;
         let targets = targets.iter().map(|target| target.triple.clone()).collect();
-        Ok((Selection { parts, targets, images: flags.images.clone() }, left_out))
+        let images = flags.images.clone();
+        Ok((Selection { parts, targets, images, fewest_cores: 1 }, left_out))
     }
 
     /// What is cheap enough for every push: this machine's own target, images that are small, and what is rendered.
@@ -88,6 +91,7 @@ impl Selection {
             parts: [Part::Images, Part::Artifacts, Part::Reports].into(),
             targets: lab.targets.iter().filter(is_own).map(|target| target.triple.clone()).collect(),
             images,
+            fewest_cores: 2,
         }
     }
 
@@ -244,6 +248,7 @@ mod tests {
             parts: BTreeSet::new(),
             targets: vec!["x86_64-unknown-linux-gnu".into(), "aarch64-unknown-linux-musl".into()],
             images: vec!["toolchain".into()],
+            fewest_cores: 1,
         };
         let lines = |part: Part, own| {
             let commands = part.commands(&selection, own, Path::new("/cache"));

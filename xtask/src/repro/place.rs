@@ -1,0 +1,193 @@
+//! The folder of one build: a copy of the repository, a cache, a home, and one for temporary files.
+
+use std::collections::BTreeSet;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, lchown, symlink};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::circumstances::{Namespaces, User};
+use crate::{engine, images, worktree};
+
+/// What of a cache builds share: all of it is named by a digest, and what is downloaded is checked by that.
+pub(super) const SHARED: [&str; 3] = ["blobs", "crates", "images"];
+
+/// Makes what is shared of a cache, as far as it is not there.
+pub(super) fn make_shared(cache: &Path) -> Result<()> {
+    SHARED.iter().try_for_each(|name| make_folder(&cache.join(name)))
+}
+
+/// A folder that is gone when this is dropped.
+pub(super) struct Scratch {
+    root: PathBuf,
+    pub(super) path: PathBuf,
+    keep: bool,
+    /// An interrupt waits until the folder is gone.
+    _guard: engine::Guard,
+}
+
+impl Scratch {
+    pub(super) fn make(scratch: &Path, name: &str, keep: bool) -> Result<Scratch> {
+        let root = tempfile::Builder::new().prefix("dynlab-repro-").tempdir_in(scratch);
+        let root = root.with_context(|| format!("cannot make a folder in {}", scratch.display()))?.keep();
+        let made = Scratch { path: root.join(name), root, keep, _guard: engine::on_interrupt(|| {}) };
+        // Whoever builds there is not who made it.
+        set_mode(&made.root, 0o755)?;
+        make_folder(&made.path)?;
+        set_mode(&made.path, 0o755)?;
+        Ok(made)
+    }
+
+    pub(super) fn repository(&self) -> PathBuf {
+        self.path.join("repository")
+    }
+
+    pub(super) fn cache(&self) -> PathBuf {
+        self.path.join("cache")
+    }
+
+    /// Parts of this machine's cache, as they are.
+    pub(super) fn shown(&self) -> PathBuf {
+        self.path.join("shown")
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if self.keep {
+            eprintln!("repro: {} is kept", self.path.display());
+        } else if images::remove_tree(&self.root).is_err() && images::remove_tree(&self.root).is_err() {
+            // What was killed may have written to it while it was being removed the first time.
+            eprintln!("repro: {} could not be removed", self.root.display());
+        }
+    }
+}
+
+/// Copies the repository, and makes the folders that a build has beside it, with the modes that `umask` leaves.
+pub(super) fn lay_out(repository: &Path, folder: &Scratch, umask: u32) -> Result<()> {
+    for name in ["home", "tmp"] {
+        make_folder(&folder.path.join(name))?;
+    }
+    for name in SHARED {
+        make_folder(&folder.cache().join(name))?;
+    }
+    let mut files = worktree::files(repository)?;
+    // Some file systems list a folder in the order in which it was filled.
+    files.sort_by(|one, other| other.cmp(one));
+    for name in &files {
+        let (from, to) = (repository.join(name), folder.repository().join(name));
+        make_folder(to.parent().context("a file lies in a folder")?)?;
+        fs::copy(&from, &to)
+            .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
+        let mode = to.metadata()?.permissions().mode();
+        set_mode(&to, mode & !umask)?;
+    }
+    Ok(())
+}
+
+/// Shows the build what it shares with this machine's cache, which lies where `source` says: of images only those that are `known`.
+pub(super) fn share(
+    folder: &Scratch,
+    known: &BTreeSet<String>,
+    source: impl Fn(&str) -> PathBuf,
+    namespaces: Namespaces,
+) -> Result<()> {
+    for name in SHARED {
+        let shown = folder.shown().join(name);
+        if namespaces == Namespaces::None {
+            fs::remove_dir(&shown).ok();
+            make_folder(&folder.shown())?;
+            link(&source(name), &shown)?;
+        }
+        for entry in
+            fs::read_dir(source(name)).with_context(|| format!("cannot list {}", source(name).display()))?
+        {
+            let entry = entry?.file_name();
+            let digest = entry.to_string_lossy();
+            let is_whole = digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
+            // Each by itself: the folder is the build's own, so that nobody else's unfinished files are in it.
+            if is_whole && (name != "images" || known.contains(&*digest)) {
+                // Whoever builds may be somebody else, and what is downloaded by earlier versions was for its owner alone.
+                let file = source(name).join(&entry);
+                let mode = file.metadata()?.permissions().mode();
+                if namespaces == Namespaces::Plain && mode & 0o044 != 0o044 {
+                    set_mode(&file, mode | 0o044)?;
+                }
+                link(&shown.join(&entry), &folder.cache().join(name).join(&entry))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Makes `user` the owner of everything at and below `path` but of what is below `except`.
+pub(super) fn give(path: &Path, user: &User, except: &Path) -> Result<()> {
+    let give_one = |path: &Path| {
+        lchown(path, Some(user.uid), Some(user.gid))
+            .with_context(|| format!("cannot give {} to {}", path.display(), user.name))
+    };
+    let mut waiting = vec![path.to_owned()];
+    while let Some(here) = waiting.pop() {
+        give_one(&here)?;
+        if here != except && here.symlink_metadata()?.is_dir() {
+            for entry in fs::read_dir(&here).with_context(|| format!("cannot list {}", here.display()))? {
+                waiting.push(entry?.path());
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn make_folder(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))
+}
+
+pub(super) fn set_mode(path: &Path, mode: u32) -> Result<()> {
+    fs::set_permissions(path, Permissions::from_mode(mode))
+        .with_context(|| format!("cannot set the mode of {}", path.display()))
+}
+
+fn link(target: &Path, link: &Path) -> Result<()> {
+    symlink(target, link).with_context(|| format!("cannot make {}", link.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_cache_only_what_is_whole_is_shared_and_of_images_only_what_is_known() {
+        let scratch = tempfile::tempdir().unwrap();
+        let cache = scratch.path().join("cache");
+        let digest = |digit: &str| digit.repeat(64);
+        for (name, entry) in [
+            ("blobs", digest("a")),
+            ("blobs", ".partial-x".into()),
+            ("crates", digest("b")),
+            ("crates", "vendor-x".into()),
+            ("images", digest("c")),
+            ("images", digest("d")),
+            ("images", ".lock".into()),
+        ] {
+            make_folder(&cache.join(name).join(entry)).unwrap();
+        }
+        let folder = Scratch::make(scratch.path(), "site", false).unwrap();
+        for name in SHARED {
+            make_folder(&folder.cache().join(name)).unwrap();
+        }
+        share(&folder, &[digest("c")].into(), |name| cache.join(name), Namespaces::None).unwrap();
+        let names = |name: &str| {
+            let entries = fs::read_dir(folder.cache().join(name)).unwrap();
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            (names("blobs"), names("crates"), names("images")),
+            (vec![digest("a")], vec![digest("b")], vec![digest("c")])
+        );
+        assert!(folder.cache().join("images").join(digest("c")).is_dir(), "it leads to this machine's");
+        let root = folder.root.clone();
+        drop(folder);
+        assert!(!root.exists() && cache.join("images").join(digest("c")).is_dir());
+    }
+}

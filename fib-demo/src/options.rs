@@ -55,6 +55,18 @@ pub(crate) struct Options {
     )]
     pub(crate) cache_plugin_settings: String,
 
+    /// Whether to take also a plugin whose panics end this process (built with panic = "abort"), on or off.
+    #[arg(
+        long,
+        env = "FIB_ALLOW_ABORT",
+        value_name = "on|off",
+        default_value = "off",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "on"
+    )]
+    pub(crate) allow_abort: Switch,
+
     /// How long a number stays in the cache.
     #[arg(long, env = "FIB_CACHE_EXPIRATION", value_name = "TIME", default_value = "15s")]
     pub(crate) cache_expiration: Span,
@@ -100,6 +112,7 @@ impl Options {
             factory: self.cache_plugin_factory_name.clone(),
             settings: self.cache_plugin_settings.clone(),
             load_timeout: self.load_timeout.0,
+            allow_abort: self.allow_abort.0,
         })
     }
 
@@ -124,7 +137,7 @@ impl Options {
         let settings = if self.cache_plugin_settings.is_empty() { "" } else { "(not shown)" };
         tracing::debug!(
             %host, port, %log_level, access_log = self.access_log.0, cache_plugin_path, cache_plugin_factory_name,
-            cache_plugin_settings = settings,
+            cache_plugin_settings = settings, allow_abort = self.allow_abort.0,
             cache_expiration = ?self.cache_expiration.0, cache_timeout = ?self.cache_timeout.0,
             compute_timeout = ?self.compute_timeout.0, compute_threads = ?self.compute_threads, threads = ?self.threads,
             load_timeout = ?self.load_timeout.0, shutdown_deadline = ?self.shutdown_deadline.0, admin = ?self.admin,
@@ -152,5 +165,7 @@ mod tests {
         let plugin = plugin.unwrap();
         assert_eq!(plugin.path, PathBuf::from("a.so"));
         assert!(!format!("{plugin:?}").contains("secret"));
+        assert!(!plugin.allow_abort);
+        assert!(options(&["--cache-plugin-path", "a.so", "--allow-abort"]).plugin().unwrap().allow_abort);
     }
 }

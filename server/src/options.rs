@@ -48,6 +48,8 @@ pub(crate) struct Options {
     /// What is the front's.
     pub(crate) front: Settings,
     pub(crate) allow_list: Option<PathBuf>,
+    /// Whether plugins are loaded whose panics end the process.
+    pub(crate) allow_abort: bool,
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) on_change: OnChange,
     pub(crate) load_timeout: Duration,
@@ -116,6 +118,7 @@ impl Options {
             },
             front,
             allow_list: given.allow_list,
+            allow_abort: given.allow_abort.is_some_and(|switch| switch.0),
             labels: given.labels.into_iter().map(|label| (label.key, label.value)).collect(),
             on_change: given.on_change.unwrap_or(OnChange::Swap),
             load_timeout: span(given.load_timeout, Duration::from_secs(5)),
@@ -140,6 +143,19 @@ mod tests {
     fn the_flags_are_consistent() {
         use clap::CommandFactory;
         CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn plugins_that_end_the_process_need_a_word() {
+        let allows = |flags: &[&str], file: &str| {
+            let line = CommandLine::parse_from(["server"].iter().chain(flags));
+            Options::complete(line.given.or(Given::parse_file(file).unwrap())).allow_abort
+        };
+        assert!(!allows(&[], ""));
+        assert!(allows(&["--allow-abort"], ""));
+        assert!(allows(&["--allow-abort", "--port", "1"], ""));
+        assert!(allows(&[], "allow-abort = \"on\""));
+        assert!(!allows(&["--allow-abort=off"], "allow-abort = \"on\""));
     }
 
     #[test]

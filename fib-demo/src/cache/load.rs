@@ -24,6 +24,8 @@ pub struct CachePlugin {
     pub settings: String,
     /// How long another process may take to load it.
     pub load_timeout: Duration,
+    /// Whether it may be one whose panics end this process.
+    pub allow_abort: bool,
 }
 
 /// A cache that is ready.
@@ -67,7 +69,8 @@ pub enum CacheError {
 /// [`CacheError`]; the program cannot do what it was asked for.
 pub fn load(plugin: &CachePlugin) -> Result<Loaded, CacheError> {
     let host = Host::of_this_process(BTreeMap::new()).map_err(|error| CacheError::Host(error.into()))?;
-    let admission = Admission { kind: Some(Kind::Cache), ..Admission::default() };
+    let admission =
+        Admission { kind: Some(Kind::Cache), allow_abort: plugin.allow_abort, ..Admission::default() };
     let judged = Candidate::read(&plugin.path)
         .and_then(|candidate| candidate.judge(&host, &admission))
         .map_err(CacheError::Refused)?;
@@ -126,6 +129,7 @@ impl Debug for CachePlugin {
             .field("factory", &self.factory)
             .field("settings", &settings)
             .field("load_timeout", &self.load_timeout)
+            .field("allow_abort", &self.allow_abort)
             .finish()
     }
 }

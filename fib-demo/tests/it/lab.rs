@@ -52,6 +52,11 @@ pub(crate) fn plugin(package: &str) -> String {
     format!("--cache-plugin-path={}", built(package).display())
 }
 
+/// The same for one that is built so that a panic in it ends the process.
+pub(crate) fn plugin_that_aborts(package: &str) -> String {
+    format!("--cache-plugin-path={}", build(package, "plugins-abort", "abort").display())
+}
+
 impl Program {
     /// Starts it and waits until it listens.
     pub(crate) fn start(flags: &[&str]) -> Self {
@@ -207,15 +212,16 @@ impl Answer {
 fn built(package: &str) -> PathBuf {
     static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
     let mut built = BUILT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    built.entry(package.to_owned()).or_insert_with(|| build(package)).clone()
+    built.entry(package.to_owned()).or_insert_with(|| build(package, "plugins", "unwind")).clone()
 }
 
-fn build(package: &str) -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugins");
+fn build(package: &str, folder: &str, panic: &str) -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut command = Command::new(env!("CARGO"));
     command
         .current_dir(repository)
+        .env("CARGO_PROFILE_DEV_PANIC", panic)
         .args(["build", "--locked", "--package", package, "--target-dir"])
         .arg(&target);
     let output = command.output().unwrap();

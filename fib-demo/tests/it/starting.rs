@@ -3,7 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
-use crate::lab::{Program, plugin, program, refusal};
+use crate::lab::{Program, plugin, plugin_that_aborts, program, refusal};
 
 #[test]
 fn a_factory_that_is_not_there_is_named_with_those_that_are() {
@@ -40,6 +40,16 @@ fn files_that_cannot_be_used_are_refused_before_anything_is_served() {
     fs::set_permissions(file("open.so"), Permissions::from_mode(0o666)).unwrap();
     let error = refusal(&[&flag("open.so")]);
     assert!(error.contains("open.so") && error.contains("file."), "{error}");
+}
+
+#[test]
+fn a_plugin_whose_panics_end_the_program_is_taken_only_if_that_is_allowed() {
+    let plugin = plugin_that_aborts("memory-cache");
+    let error = refusal(&[&plugin]);
+    assert!(error.contains("refused (panic.abort)") && error.contains("--allow-abort"), "{error}");
+    let mut program = Program::start(&[&plugin, "--allow-abort"]);
+    program.wait_for_log("a panic in it ends this process");
+    assert_eq!(program.get("/fib/20").status, 200);
 }
 
 #[test]

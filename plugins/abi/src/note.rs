@@ -7,7 +7,7 @@ mod identity;
 mod rules;
 mod segment;
 
-pub use identity::{Identity, NoteError, Problem};
+pub use identity::{aborts_on_panic, Identity, NoteError, Problem};
 pub use rules::{is_name, is_semver};
 pub use segment::{find, RawNote, RawNotes};
 

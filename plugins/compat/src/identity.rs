@@ -25,7 +25,7 @@ impl fmt::Display for AbiVersion {
     }
 }
 
-/// What the contract's note says. Everything but the ABI version and the kind is for people: shown, never compared.
+/// What the contract's note says. Everything but the ABI version, the kind and how a panic ends is for people: shown, never compared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PluginIdentity {
@@ -53,6 +53,11 @@ impl PluginIdentity {
     /// The kind, if this version of the contract knows it.
     pub fn known_kind(&self) -> Option<Kind> {
         Kind::from_code(self.kind)
+    }
+
+    /// Whether a panic in the plugin ends the process that has loaded it: then nothing at its edge can catch it.
+    pub fn aborts_on_panic(&self) -> bool {
+        plugin_abi::note::aborts_on_panic(&self.profile)
     }
 }
 

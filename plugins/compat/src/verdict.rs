@@ -151,6 +151,8 @@ codes! {
     AbiKind = "abi.kind", Contract;
     /// The symbol that leads to the plugin's descriptor is not exported.
     EntryMissing = "entry.missing", Contract;
+    /// A panic in the plugin ends the process, and nobody has allowed that.
+    PanicAbort = "panic.abort", Judge;
 }
 
 /// A string that is no [`Code`].

@@ -65,6 +65,7 @@ impl Candidate {
             return Err(LoadError::NotAllowed { path, sha256 });
         }
         let policy = admission.kind.map_or_else(Policy::any_kind, Policy::kind);
+        let policy = policy.allowing_abort(admission.allow_abort);
         let facts = ElfFacts::parse(&bytes).map_err(|error| refused(&path, judge_unreadable(&error)))?;
         let verdict = host.judge(&facts, &policy);
         let note = facts.note.identity().filter(|_| verdict.loadable).cloned();

@@ -34,6 +34,9 @@ pub struct Admission {
     pub allow_list: Option<AllowList>,
     /// The only kind of plugin that is wanted; any, if not given.
     pub kind: Option<Kind>,
+    /// Whether plugins are loaded whose panics end this process (`panic = "abort"`). Without it they are refused with the
+    /// code `panic.abort`.
+    pub allow_abort: bool,
 }
 
 impl Host {

@@ -142,6 +142,11 @@ impl Plugin {
 }
 
 impl PluginIdentity {
+    /// Whether a panic in the plugin ends this process.
+    pub fn aborts_on_panic(&self) -> bool {
+        plugin_abi::note::aborts_on_panic(&self.profile)
+    }
+
     pub(crate) fn new(note: &plugin_abi::Identity<'_>, kind: Kind) -> Result<Self, EntryError> {
         Ok(Self {
             name: note.name.to_owned(),

@@ -29,7 +29,8 @@
 //! uses it without loading anything, by the same tables.
 //!
 //! Every function that the host calls catches panics and turns them into an error for that call, with the panic's
-//! message; nothing unwinds into the host. With `panic = "abort"` that is not possible: the note then says so.
+//! message; nothing unwinds into the host. With `panic = "abort"` that is not possible: the note then says so, and hosts
+//! refuse the plugin unless they are told to allow it.
 //!
 //! Unsafe code lives here so that no plugin needs any: the exported functions take raw pointers from the host.
 #![allow(unsafe_code)]

@@ -101,6 +101,18 @@ pub(super) struct Given {
     #[arg(long, env = "SERVER_ALLOW_LIST", value_name = "FILE")]
     pub(super) allow_list: Option<PathBuf>,
 
+    /// Whether plugins are loaded whose panics end this process (built with panic = "abort"), on or off [default: off].
+    #[arg(
+        long,
+        env = "SERVER_ALLOW_ABORT",
+        value_name = "on|off",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "on"
+    )]
+    #[serde(deserialize_with = "from_text")]
+    pub(super) allow_abort: Option<Switch>,
+
     /// Label told to the plugins when they are asked whether they accept this host; repeatable.
     #[arg(long = "label", env = "SERVER_LABELS", value_delimiter = ',', value_name = "KEY=VALUE")]
     pub(super) labels: Vec<Label>,
@@ -177,6 +189,7 @@ impl Given {
             forwarded_header: self.forwarded_header.or(other.forwarded_header),
             access_log: self.access_log.or(other.access_log),
             allow_list: self.allow_list.or(other.allow_list),
+            allow_abort: self.allow_abort.or(other.allow_abort),
             labels: if self.labels.is_empty() { other.labels } else { self.labels },
             on_change: self.on_change.or(other.on_change),
             load_timeout: self.load_timeout.or(other.load_timeout),

@@ -85,6 +85,7 @@ impl Deployment {
             host: Host::of_this_process(options.labels.clone())
                 .context("cannot read the facts of this host, which plugins are judged against")?,
             allow_list: read_allow_list(options)?,
+            allow_abort: options.allow_abort,
             load_timeout: options.load_timeout,
         };
         let policy = FaultPolicy { threshold: options.panic_limit, window: options.panic_window };

@@ -22,6 +22,8 @@ use crate::stats::Calls;
 pub(super) struct Surroundings {
     pub(super) host: Host,
     pub(super) allow_list: Option<AllowList>,
+    /// Whether plugins may be loaded whose panics end this process.
+    pub(super) allow_abort: bool,
     /// How long loading may take.
     pub(super) load_timeout: Duration,
 }
@@ -89,7 +91,11 @@ impl<I: Instance> Shelf<I> {
         settings: BTreeMap<String, Vec<u8>>,
         surroundings: &Surroundings,
     ) -> Self {
-        let admission = Admission { allow_list: surroundings.allow_list.clone(), kind: Some(I::KIND) };
+        let admission = Admission {
+            allow_list: surroundings.allow_list.clone(),
+            kind: Some(I::KIND),
+            allow_abort: surroundings.allow_abort,
+        };
         Self {
             registry,
             settings,

@@ -149,6 +149,20 @@ fn only_plugins_on_the_allow_list_are_loaded() {
     assert_eq!(get(server.url("/ip")).unwrap().status(), 404);
 }
 
+#[test]
+fn plugins_whose_panics_end_the_server_are_loaded_only_if_that_is_allowed() {
+    let lab = Lab::new().ip("ip.so").handler("a.so", &[r#"DYNLAB_PROFILE="release+abort""#]);
+    let mut server = lab.serve(&[]);
+    let line = server.wait_for_log("handlers/a.so code=panic.abort");
+    assert!(line.contains("--allow-abort"), "{line}");
+    assert_eq!(get(server.url("/handler")).unwrap().status(), 404);
+    assert_eq!(get(server.url("/ip")).unwrap().status(), 200);
+
+    let mut server = lab.serve(&["--allow-abort"]);
+    assert_eq!(get(server.url("/handler")).unwrap().status(), 200);
+    server.wait_for_log("a panic in it ends this process");
+}
+
 fn sha256sum(file: &std::path::Path) -> Vec<u8> {
     std::process::Command::new("sha256sum").arg(file).output().unwrap().stdout
 }

@@ -71,10 +71,20 @@ impl<'a> Identity<'a> {
         Ok(identity)
     }
 
+    /// Whether a panic in the plugin ends the process that has loaded it, as its [`profile`](Identity::profile) says.
+    pub fn aborts_on_panic(&self) -> bool {
+        aborts_on_panic(self.profile)
+    }
+
     /// The plugin's kind, `None` if this version of the contract does not know it.
     pub fn known_kind(&self) -> Option<Kind> {
         Kind::from_code(self.kind)
     }
+}
+
+/// Whether `profile`, as a note records it, is that of a plugin in which a panic ends the process.
+pub fn aborts_on_panic(profile: &str) -> bool {
+    profile.ends_with("+abort")
 }
 
 struct Fields<'a> {

@@ -76,5 +76,13 @@ fn of_identity(
         );
         refuse(Code::EntryMissing, text);
     }
+    if identity.aborts_on_panic() && !policy.allow_abort {
+        let text = format!(
+            "the plugin is built with panic = \"abort\" ({}), so a panic in it would end host {name}; build it with \
+             panic = \"unwind\", or allow that with --allow-abort",
+            identity.profile
+        );
+        refuse(Code::PanicAbort, text);
+    }
     reasons
 }

@@ -42,7 +42,7 @@ pub fn judge(plugin: &ElfFacts, host: &HostFacts, policy: &Policy) -> Verdict {
         reasons.extend(of_libraries);
     }
     reasons.extend(contract::reasons(plugin, host, policy));
-    Verdict { remarks: remarks::on(plugin, host), ..Verdict::of(reasons) }
+    Verdict { remarks: remarks::on(plugin, host, policy), ..Verdict::of(reasons) }
 }
 
 /// The same for the bytes of any file, ELF or not. Pure and total: fit for a fuzzer.

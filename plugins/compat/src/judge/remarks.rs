@@ -1,8 +1,8 @@
 //! What should be known about a plugin that may load all the same.
 
-use crate::{ElfFacts, HostFacts, LibcFamily};
+use crate::{ElfFacts, HostFacts, LibcFamily, PluginIdentity, Policy};
 
-pub(super) fn on(plugin: &ElfFacts, host: &HostFacts) -> Vec<String> {
+pub(super) fn on(plugin: &ElfFacts, host: &HostFacts, policy: &Policy) -> Vec<String> {
     let traits = &plugin.traits;
     let mut remarks = Vec::new();
     if let Some(tail) = &plugin.missing_tail {
@@ -27,6 +27,9 @@ pub(super) fn on(plugin: &ElfFacts, host: &HostFacts) -> Vec<String> {
     if let Some(level) = traits.x86_64_level.filter(|level| *level > 1) {
         remarks
             .push(format!("the code needs a processor of level x86-64-v{level}; compile with -march=x86-64"));
+    }
+    if policy.allow_abort && plugin.note.identity().is_some_and(PluginIdentity::aborts_on_panic) {
+        remarks.push("a panic in it ends this process; build it with panic = \"unwind\"".to_owned());
     }
     remarks
 }

@@ -7,6 +7,7 @@ pub(crate) struct Note {
     pub(crate) kind: u32,
     pub(crate) entry: &'static str,
     pub(crate) target: &'static str,
+    pub(crate) profile: &'static str,
 }
 
 impl Note {
@@ -17,6 +18,7 @@ impl Note {
             kind: plugin_abi::Kind::Handler.code(),
             entry: "dynlab_plugin",
             target: "x86_64-unknown-linux-gnu",
+            profile: "release",
         }
     }
 
@@ -32,7 +34,7 @@ impl Note {
             (self.entry, 64),
             (self.target, 64),
             ("gcc 12.2.0", 96),
-            ("release", 16),
+            (self.profile, 16),
             ("unknown", 72),
         ];
         for (text, width) in fields {

@@ -233,6 +233,27 @@ fn any_library_is_judged_when_no_contract_is_asked_for() {
 }
 
 #[test]
+fn a_plugin_whose_panics_end_the_host_needs_to_be_allowed() {
+    let host = FakeHost::glibc("2.36");
+    let plugin = |profile| Plugin::with_note(Note { profile, ..Note::of_handler() }).build(&host);
+    insta::assert_snapshot!(check_bytes(&host, &plugin("release+abort")), @r#"panic.abort: the plugin is built with panic = "abort" (release+abort), so a panic in it would end host glibc-2.36; build it with panic = "unwind", or allow that with --allow-abort"#);
+    assert!(check_bytes(&host, &plugin("debug+abort")).starts_with("panic.abort: "));
+    assert_eq!([check_bytes(&host, &plugin("abort")), check_bytes(&host, &plugin(""))], ["loads", "loads"]);
+    // Whoever does not care for the contract does not hear of it.
+    assert_eq!(check_loading(&host, &plugin("release+abort")), "loads");
+
+    let allowing = Policy::any_kind().allowing_abort(true);
+    let verdict = |profile| {
+        let facts = ElfFacts::parse(&plugin(profile)).unwrap();
+        judge(&facts, &host.facts_for(&facts), &allowing)
+    };
+    let aborting = verdict("release+abort");
+    assert!(aborting.loadable, "{:?}", aborting.reasons);
+    insta::assert_snapshot!(aborting.remarks.join("\n"), @r#"a panic in it ends this process; build it with panic = "unwind""#);
+    assert_eq!(verdict("release").remarks, [""; 0]);
+}
+
+#[test]
 fn executables_and_static_hosts_are_refused() {
     let host = FakeHost::glibc("2.36");
     let compile = |output: &str, arguments: &[&str]| {

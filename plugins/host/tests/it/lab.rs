@@ -61,6 +61,14 @@ impl Lab {
         plugin
     }
 
+    /// The same, built so that a panic in it ends the process.
+    pub(crate) fn rust_that_aborts(&self, package: &str) -> PathBuf {
+        let plugin = self.path(&format!("{package}-abort.so"));
+        fs::copy(aborting_by_cargo(package), &plugin).unwrap();
+        fs::set_permissions(&plugin, Permissions::from_mode(0o644)).unwrap();
+        plugin
+    }
+
     pub(crate) fn load(&self, path: &Path) -> Result<Plugin, LoadError> {
         load(&self.host, &Admission::default(), path)
     }
@@ -70,24 +78,36 @@ impl Lab {
 /// test came from may be in use.
 fn built_by_cargo(package: &str) -> PathBuf {
     static TARGET: OnceLock<PathBuf> = OnceLock::new();
-    let target = TARGET.get_or_init(|| {
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugins");
-        let mut command = Command::new(env!("CARGO"));
-        command
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .args([
-                "build",
-                "--locked",
-                "--package",
-                "ip-handler",
-                "--package",
-                "panic-in-create",
-                "--target-dir",
-            ])
-            .arg(&target);
-        run(&mut command);
-        target
-    });
+    library(TARGET.get_or_init(|| build("plugins", "unwind")), package)
+}
+
+/// The same with `panic = "abort"`.
+fn aborting_by_cargo(package: &str) -> PathBuf {
+    static TARGET: OnceLock<PathBuf> = OnceLock::new();
+    library(TARGET.get_or_init(|| build("plugins-abort", "abort")), package)
+}
+
+fn build(folder: &str, panic: &str) -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
+    let mut command = Command::new(env!("CARGO"));
+    command
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env("CARGO_PROFILE_DEV_PANIC", panic)
+        .args([
+            "build",
+            "--locked",
+            "--package",
+            "ip-handler",
+            "--package",
+            "panic-in-create",
+            "--target-dir",
+        ])
+        .arg(&target);
+    run(&mut command);
+    target
+}
+
+fn library(target: &Path, package: &str) -> PathBuf {
     target.join("debug").join(format!("lib{}.so", package.replace('-', "_")))
 }
 

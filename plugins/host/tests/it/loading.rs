@@ -107,6 +107,23 @@ fn a_panic_in_a_constructor_is_an_error() {
 }
 
 #[test]
+fn a_plugin_whose_panics_would_end_this_process_is_loaded_only_if_that_is_allowed() {
+    let lab = Lab::new();
+    let path = lab.rust_that_aborts("ip-handler");
+    let error = lab.load(&path).unwrap_err();
+    assert_eq!(error.code(), "panic.abort");
+    assert!(error.to_string().contains("(debug+abort), so a panic in it would end host"), "{error}");
+
+    let admission = Admission { allow_abort: true, ..Admission::default() };
+    let plugin = load(&lab.host, &admission, &path).unwrap();
+    assert!(plugin.identity().aborts_on_panic());
+    assert!(plugin.remarks()[0].starts_with("a panic in it ends this process"), "{:?}", plugin.remarks());
+    assert_eq!(handler(&lab, &plugin).handle(&get("/ip")).unwrap().status, 200);
+    let unwinding = load(&lab.host, &admission, &lab.rust("ip-handler")).unwrap();
+    assert!(!unwinding.identity().aborts_on_panic() && unwinding.remarks().is_empty());
+}
+
+#[test]
 fn a_plugin_may_decline_a_host_by_its_labels() {
     let lab = Lab::new();
     let picky = r#"ACCEPT=dynlab_put(reason, "wants rack b2"); return host->label_count == 1 ? 2 : 0;"#;
@@ -121,7 +138,7 @@ fn an_allow_list_lets_nothing_else_in() {
     let lab = Lab::new();
     let (known, other) = (lab.handler("a.so", "a", "1.0.0", &[]), lab.handler("b.so", "b", "1.0.0", &[]));
     let list = AllowList::from_iter([Sha256Digest::of(&fs::read(&known).unwrap())]);
-    let admission = Admission { allow_list: Some(list), kind: None };
+    let admission = Admission { allow_list: Some(list), ..Admission::default() };
     load(&lab.host, &admission, &known).unwrap();
     assert_eq!(load(&lab.host, &admission, &other).unwrap_err().code(), "file.not-allowed");
 }

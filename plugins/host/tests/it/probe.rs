@@ -112,6 +112,30 @@ fn a_plugin_that_declines_is_told_from_one_that_fails() {
 }
 
 #[test]
+fn panics_that_nothing_catches_are_allowed_or_refused_and_end_the_process() {
+    let lab = Lab::new();
+    let (good, panics) = (lab.rust_that_aborts("ip-handler"), lab.rust_that_aborts("panic-in-create"));
+    let refused = say("load", &[], &good);
+    assert_eq!((&refused["stage"], &refused["code"]), (&json!("judge"), &json!("panic.abort")), "{refused}");
+    assert_eq!(refused["reasons"][0]["code"], "panic.abort");
+    let loaded = say("load", &["--allow-abort"], &good);
+    assert_eq!((&loaded["outcome"], &loaded["reasons"]), (&json!("works"), &json!([])), "{loaded}");
+
+    let jobs = [
+        json!({"id": 1, "file": good}),
+        json!({"id": 2, "file": good, "allow_abort": true}),
+        json!({"id": 3, "file": panics, "allow_abort": true}),
+        json!({"id": 4, "file": lab.rust("panic-in-create")}),
+    ];
+    let lines = observe_all(&jobs, &[]);
+    let judged: Vec<bool> = lines.iter().map(|line| line["judged"]["loadable"].as_bool().unwrap()).collect();
+    assert_eq!(judged, [false, true, true, true]);
+    let outcomes: Vec<&str> = lines.iter().map(|line| line["outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes, ["works", "works", "crashed", "failed"]);
+    assert_eq!((&lines[2]["stage"], &lines[2]["signal"]), (&json!("create"), &json!(6)), "{}", lines[2]);
+}
+
+#[test]
 fn settings_and_path_reach_the_plugin() {
     let lab = Lab::new();
     let file = lab.compile("hello.so", "../handlers/hello-c/plugin.c", &[]);

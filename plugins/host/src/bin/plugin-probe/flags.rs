@@ -23,13 +23,15 @@ plugin-probe observe [--truncate-after-judging] [--settings TEXT] [--path PATH]
 
 plugin-probe observe-all --cpu-seconds N --wall-seconds N [--jobs N] [LIST]
     Observe many plugins, each in a child with these limits. LIST, or standard input, has one JSON
-    object in each line: id, file, and optionally truncate_after_judging, settings, path and headers.
+    object in each line: id, file, and optionally truncate_after_judging, allow_abort, settings, path
+    and headers.
     One line is written for each as it ends, with the further outcomes crashed and hung, signal, millis, and the verdict of
     the judge in this host: judged.loadable and judged.reasons.
 
-plugin-probe load [--allow-list FILE] [--label KEY=VALUE]... [--settings TEXT] [--path PATH]
-        [--header NAME:VALUE]... FILE
-    Load FILE as a host does: check owner and mode, judge the bytes, load exactly those.
+plugin-probe load [--allow-list FILE] [--allow-abort] [--label KEY=VALUE]... [--settings TEXT]
+        [--path PATH] [--header NAME:VALUE]... FILE
+    Load FILE as a host does: check owner and mode, judge the bytes, load exactly those. With --allow-abort
+    also a plugin whose panics end the process.
 
 Status 0 whatever a plugin does; 2 if the probe itself cannot work.
 ";
@@ -92,11 +94,12 @@ fn observe_all(mut arguments: impl Iterator<Item = OsString>) -> Result<Verb, St
 }
 
 fn load(mut arguments: impl Iterator<Item = OsString>) -> Result<Verb, String> {
-    let (mut allow_list, mut labels, mut file) = (None, Vec::new(), None);
+    let (mut allow_list, mut allow_abort, mut labels, mut file) = (None, false, Vec::new(), None);
     let mut exercise = Exercise::default();
     while let Some(argument) = arguments.next() {
         match argument.to_str() {
             Some("--allow-list") => set_once(&mut allow_list, value(&argument, arguments.next())?)?,
+            Some("--allow-abort") => allow_abort = true,
             Some("--label") => labels.push(label(&value(&argument, arguments.next())?)?),
             Some("--settings") => exercise.settings = text(&argument, arguments.next())?,
             Some("--path") => exercise.path = Some(text(&argument, arguments.next())?),
@@ -104,7 +107,8 @@ fn load(mut arguments: impl Iterator<Item = OsString>) -> Result<Verb, String> {
             _ => set_once(&mut file, argument)?,
         }
     }
-    Ok(Verb::Load(load::Options { file: file.ok_or("no file given")?, allow_list, labels, exercise }))
+    let file = file.ok_or("no file given")?;
+    Ok(Verb::Load(load::Options { file, allow_list, labels, allow_abort, exercise }))
 }
 
 fn set_once(slot: &mut Option<PathBuf>, argument: OsString) -> Result<(), String> {
@@ -186,9 +190,10 @@ mod tests {
         assert_eq!((settings.as_str(), path.as_deref()), ("x=1", Some("/a")));
         assert_eq!(headers, [("x-a".to_owned(), "1:2".to_owned())].into());
 
-        let verb = parse(words("load --label a=b --label c= x.so")).unwrap();
+        let verb = parse(words("load --label a=b --allow-abort --label c= x.so")).unwrap();
         let Verb::Load(options) = verb else { panic!("{verb:?}") };
         assert_eq!(options.labels, [("a".into(), "b".into()), ("c".into(), String::new())]);
+        assert!(options.allow_abort);
     }
 
     #[test]

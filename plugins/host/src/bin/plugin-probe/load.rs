@@ -17,6 +17,8 @@ pub(crate) struct Options {
     /// File of SHA-256 sums; all plugins are allowed if not given.
     pub(crate) allow_list: Option<PathBuf>,
     pub(crate) labels: Vec<(String, String)>,
+    /// Whether plugins are loaded whose panics end the process.
+    pub(crate) allow_abort: bool,
     pub(crate) exercise: Exercise,
 }
 
@@ -33,7 +35,8 @@ pub(crate) fn run(options: Options) -> Result<Loaded, String> {
     let allow_list = options.allow_list.map(read_allow_list).transpose()?;
     let host = Host::of_this_process(options.labels.into_iter().collect())
         .map_err(|error| format!("cannot read the facts of this host: {}", with_source(&error)))?;
-    let plugin = match load(&host, &Admission { allow_list, kind: None }, &options.file) {
+    let admission = Admission { allow_list, kind: None, allow_abort: options.allow_abort };
+    let plugin = match load(&host, &admission, &options.file) {
         Ok(plugin) => plugin,
         Err(error) => return Ok(not_loaded(&error)),
     };

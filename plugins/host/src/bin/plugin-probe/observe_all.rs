@@ -29,6 +29,9 @@ pub(crate) struct Options {
 struct Job {
     /// Given back as it came.
     id: Value,
+    /// Whether the judge lets a plugin pass whose panics end the process.
+    #[serde(default)]
+    allow_abort: bool,
     #[serde(flatten)]
     subject: Subject,
 }
@@ -61,7 +64,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     while !(waiting.is_empty() && running.is_empty()) {
         while running.len() < options.jobs {
             let Some(job) = waiting.pop_front() else { break };
-            let judged = verdict::judge_file(&mut host, &job.subject.file);
+            let judged = verdict::judge_file(&mut host, &job.subject.file, job.allow_abort);
             let child = Child::spawn(options.limits, |report| {
                 observe::into_report(&environment, &job.subject, report);
             })

@@ -31,11 +31,11 @@ pub(crate) fn environment(host: &HostReader) -> HostEnvironment {
     HostEnvironment::gather(BTreeMap::new(), version.map(ToString::to_string).unwrap_or_default())
 }
 
-/// Judges one file, of any kind of plugin. Runs none of its code.
-pub(crate) fn judge_file(host: &mut HostReader, file: &Path) -> Judged {
+/// Judges one file, of any kind of plugin; one whose panics end the process passes only with `allow_abort`. Runs none of its code.
+pub(crate) fn judge_file(host: &mut HostReader, file: &Path, allow_abort: bool) -> Judged {
     let Ok(bytes) = fs::read(file) else { return Judged { loadable: false, reasons: Vec::new() } };
     let verdict = match plugin_compat::ElfFacts::parse(&bytes) {
-        Ok(facts) => judge(&facts, host.learn(&facts), &Policy::any_kind()),
+        Ok(facts) => judge(&facts, host.learn(&facts), &Policy::any_kind().allowing_abort(allow_abort)),
         Err(error) => judge_unreadable(&error),
     };
     Judged { loadable: verdict.loadable, reasons: verdict.reasons }

@@ -41,12 +41,12 @@ mod policy;
 mod verdict;
 
 pub use elf::{
-    Class, ElfError, ElfFacts, Endianness, Export, Import, Linkage, LoadTraits, Machine, MissingTail,
-    ObjectType, RequiredVersion, SymbolKind,
+    Class, ElfError, ElfFacts, Endianness, Export, Hardening, Import, Linkage, LoadTraits, Machine,
+    MissingTail, ObjectType, RequiredVersion, SymbolKind, ThreadLocalBlock,
 };
 pub use host::{HostError, HostFacts, HostLibc, HostLibrary, HostReader};
 pub use identity::{AbiVersion, ContractNote, PluginIdentity};
-pub use judge::{judge, judge_bytes, judge_unreadable};
+pub use judge::{judge, judge_at, judge_bytes, judge_unreadable};
 pub use libc::{LibcFamily, LibcVersion, LibcVersionError};
 pub use plugin_abi::Kind;
 pub use policy::Policy;

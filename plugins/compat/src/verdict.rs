@@ -117,6 +117,8 @@ codes! {
     ElfType = "elf.type", Loader;
     /// The file calls itself a shared object but has no dynamic table, so there is nothing that a loader could link.
     ElfStatic = "elf.static", Loader;
+    /// The file is marked as not to be opened by a program that runs.
+    ElfNoOpen = "elf.no-open", Loader;
     /// The host's program is static and has no loader.
     HostStatic = "host.static", Loader;
     /// Plugin and host are built for different C libraries.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use goblin::elf::dynamic::{
-    DF_1_PIE, DF_STATIC_TLS, DF_TEXTREL, DT_FLAGS, DT_FLAGS_1, DT_NEEDED, DT_NULL, DT_RPATH, DT_RUNPATH,
-    DT_SONAME, DT_STRSZ, DT_STRTAB, DT_TEXTREL,
+    DF_1_NOOPEN, DF_1_NOW, DF_1_PIE, DF_BIND_NOW, DF_STATIC_TLS, DF_TEXTREL, DT_BIND_NOW, DT_FLAGS,
+    DT_FLAGS_1, DT_NEEDED, DT_NULL, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRSZ, DT_STRTAB, DT_TEXTREL,
 };
 
 use super::{ElfError, Window, image::Image, window::Names};
@@ -60,7 +60,15 @@ impl<'a> DynamicTable<'a> {
     }
 
     pub(super) fn is_pie(&self) -> bool {
-        self.value(DT_FLAGS_1).is_some_and(|flags| flags & DF_1_PIE != 0)
+        self.has_flag_1(DF_1_PIE)
+    }
+
+    pub(super) fn forbids_opening(&self) -> bool {
+        self.has_flag_1(DF_1_NOOPEN)
+    }
+
+    pub(super) fn binds_now(&self) -> bool {
+        self.value(DT_BIND_NOW).is_some() || self.has_flag(DF_BIND_NOW) || self.has_flag_1(DF_1_NOW)
     }
 
     pub(super) fn text_relocations(&self) -> bool {
@@ -73,6 +81,10 @@ impl<'a> DynamicTable<'a> {
 
     fn has_flag(&self, flag: u64) -> bool {
         self.value(DT_FLAGS).is_some_and(|flags| flags & flag != 0)
+    }
+
+    fn has_flag_1(&self, flag: u64) -> bool {
+        self.value(DT_FLAGS_1).is_some_and(|flags| flags & flag != 0)
     }
 
     fn folders(&self, tag: u64, names: &Names<'_>) -> Result<Vec<String>, ElfError> {

@@ -3,10 +3,11 @@
 use goblin::container::{Container, Ctx, Endian};
 use goblin::elf::header::Header;
 use goblin::elf::program_header::{
-    PF_X, PT_DYNAMIC, PT_GNU_PROPERTY, PT_GNU_STACK, PT_INTERP, PT_LOAD, PT_NOTE, PT_TLS, ProgramHeader,
+    PF_W, PF_X, PT_DYNAMIC, PT_GNU_PROPERTY, PT_GNU_RELRO, PT_GNU_STACK, PT_INTERP, PT_LOAD, PT_NOTE, PT_TLS,
+    ProgramHeader,
 };
 
-use super::ElfError;
+use super::{ElfError, ThreadLocalBlock};
 
 /// The layout that is read in depth: 64-bit, little-endian.
 pub(super) const CTX: Ctx = Ctx { container: Container::Big, le: Endian::Little };
@@ -95,6 +96,20 @@ impl<'a> Image<'a> {
             .iter()
             .find(|segment| segment.p_type == PT_GNU_STACK)
             .is_none_or(|segment| segment.p_flags & PF_X != 0)
+    }
+
+    pub(super) fn relro(&self) -> bool {
+        self.segments.iter().any(|segment| segment.p_type == PT_GNU_RELRO)
+    }
+
+    pub(super) fn writable_code(&self) -> bool {
+        let both = PF_W | PF_X;
+        self.segments.iter().any(|segment| segment.p_type == PT_LOAD && segment.p_flags & both == both)
+    }
+
+    pub(super) fn thread_local(&self) -> Option<ThreadLocalBlock> {
+        let segment = self.segments.iter().find(|segment| segment.p_type == PT_TLS && segment.p_memsz > 0)?;
+        Some(ThreadLocalBlock { size: segment.p_memsz, alignment: segment.p_align.max(1) })
     }
 
     fn first(&self, kind: u32) -> Option<&'a [u8]> {

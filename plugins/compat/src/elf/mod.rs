@@ -82,6 +82,12 @@ pub struct ElfFacts {
     pub note: ContractNote,
     /// Properties that decide loading on some hosts.
     pub traits: LoadTraits,
+    /// The thread-local block of the file (PT_TLS); none if it has no thread-local variables.
+    #[serde(default)]
+    pub thread_local: Option<ThreadLocalBlock>,
+    /// What makes it harder to abuse.
+    #[serde(default)]
+    pub hardening: Hardening,
     /// Set when sections or their table lie beyond the end of the file although all that is loaded is there.
     pub missing_tail: Option<MissingTail>,
 }
@@ -128,8 +134,33 @@ pub struct LoadTraits {
     pub packed_relocations: bool,
     /// An executable stack is asked for.
     pub executable_stack: bool,
+    /// It may be linked with, and not be opened while a program runs (DF_1_NOOPEN).
+    #[serde(default)]
+    pub not_to_be_opened: bool,
     /// The x86-64 level (1 to 4) the file was marked to need.
     pub x86_64_level: Option<u8>,
+}
+
+/// The memory that each thread gets for the thread-local variables of a file, PT_TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ThreadLocalBlock {
+    /// Its size in bytes, the part that begins with zeros included.
+    pub size: u64,
+    /// Its alignment in bytes.
+    pub alignment: u64,
+}
+
+/// What makes a file harder to abuse. See ld(1): `-z relro`, `-z now`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Hardening {
+    /// Data that only the loader writes is made read-only afterwards (PT_GNU_RELRO).
+    pub relro: bool,
+    /// All functions are bound when the file is loaded (DT_BIND_NOW and its flags), so that RELRO covers their table, too.
+    pub bind_now: bool,
+    /// A loaded segment is writable and executable at once.
+    pub writable_code: bool,
 }
 
 /// The part of a file that is missing although nothing that is loaded is.
@@ -161,6 +192,27 @@ impl ElfFacts {
             facts.read_image(bytes)?;
         }
         Ok(facts)
+    }
+
+    /// The facts of a program that exports nothing, needs these libraries, and is completed by the loader at `interpreter`:
+    /// what a host is taken for where no program is given.
+    pub fn of_program(machine: Machine, interpreter: &str, needed: &[&str]) -> Self {
+        let identification = header::Identification {
+            class: Class::Bits64,
+            endianness: Endianness::Little,
+            machine,
+            object_type: ObjectType::Shared,
+            os_abi: 0,
+            abi_version: 0,
+            flaw: None,
+        };
+        Self {
+            linkage: Linkage::DynamicPie,
+            interpreter: Some(interpreter.to_owned()),
+            needed: needed.iter().map(|name| Arc::from(*name)).collect(),
+            libc: LibcFamily::of_interpreter(interpreter),
+            ..Self::of_header(&[], &identification)
+        }
     }
 
     /// The symbols that ask for a version of a library, sorted by name.
@@ -219,6 +271,8 @@ impl ElfFacts {
             exports: Vec::new(),
             note: ContractNote::Missing,
             traits: LoadTraits::default(),
+            thread_local: None,
+            hardening: Hardening::default(),
             missing_tail: None,
         }
     }
@@ -239,6 +293,9 @@ impl ElfFacts {
         self.interpreter = image.interpreter();
         self.note = notes::contract_note(&image);
         self.traits.executable_stack = image.executable_stack();
+        self.thread_local = image.thread_local();
+        self.hardening.relro = image.relro();
+        self.hardening.writable_code = image.writable_code();
         self.traits.x86_64_level = notes::x86_64_level(&image);
         let Some(dynamic) = image.dynamic() else {
             self.linkage = Linkage::Static;
@@ -265,6 +322,8 @@ impl ElfFacts {
         self.linkage = self.linkage_with(dynamic.is_pie());
         self.traits.text_relocations = dynamic.text_relocations();
         self.traits.static_tls = dynamic.declares_static_tls();
+        self.traits.not_to_be_opened = dynamic.forbids_opening();
+        self.hardening.bind_now = dynamic.binds_now();
         self.traits.initial_exec_tls = symbols.initial_exec_tls;
         self.traits.indirect_functions = symbols.indirect_functions;
         self.traits.packed_relocations = dynamic.value(DT_RELR).is_some();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use goblin::elf::dynamic::DT_SYMTAB;
 use goblin::elf::sym::{
     STB_GLOBAL, STB_GNU_UNIQUE, STB_WEAK, STT_COMMON, STT_FUNC, STT_GNU_IFUNC, STT_NOTYPE, STT_OBJECT,
-    STT_TLS, Sym, Symtab,
+    STT_TLS, STV_HIDDEN, STV_INTERNAL, Sym, Symtab, st_visibility,
 };
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +49,10 @@ pub struct Import {
     /// Whether it may stay without definition.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub weak: bool,
+    /// Whether it is a thread-local variable that is reached by its offset from the thread pointer (initial-exec), for which
+    /// its definition has to lie in static thread-local storage.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub initial_exec: bool,
 }
 
 /// A symbol that this file defines for others.
@@ -108,7 +112,10 @@ impl Symbols {
                 symbols.initial_exec_tls |= references.is_thread_pointer_offset(index);
                 symbols.indirect_functions |=
                     kind == SymbolKind::IndirectFunction && references.refers_to(index);
-                if symbol.st_value != 0 || symbol.st_shndx == SHN_ABS || kind == SymbolKind::ThreadLocal {
+                let is_visible = !matches!(st_visibility(symbol.st_other), STV_HIDDEN | STV_INTERNAL);
+                let is_placed =
+                    symbol.st_value != 0 || symbol.st_shndx == SHN_ABS || kind == SymbolKind::ThreadLocal;
+                if is_visible && is_placed {
                     symbols.exports.push(Export {
                         name: names.get(symbol.st_name as u64)?,
                         version: version.map(|name| name.version.clone()),
@@ -123,6 +130,7 @@ impl Symbols {
                     library: version.and_then(|name| name.library.clone()),
                     kind,
                     weak: symbol.st_bind() == STB_WEAK,
+                    initial_exec: references.is_thread_pointer_offset(index),
                 });
             }
         }

@@ -6,6 +6,7 @@ mod libc_version;
 mod read;
 mod resolve;
 mod root;
+mod run_path;
 mod search;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,9 @@ pub struct HostFacts {
     pub name: String,
     /// The program that loads plugins: its machine, needs and exported symbols.
     pub program: ElfFacts,
+    /// Where the program lies inside its root, links resolved; the folders that it names by `$ORIGIN` lead nowhere without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program_path: Option<String>,
     /// The C library it runs on; none for a static program.
     pub libc: Option<HostLibc>,
     /// The contract it offers.

@@ -37,7 +37,20 @@ impl HostReader {
     /// # Errors
     /// See [`HostError`]. A library the program needs but does not find is no error here: it is up to the loader.
     pub fn open(root: &Path, name: &str, program: ElfFacts) -> Result<Self, HostError> {
-        Self::with_environment(root, name, program, Vec::new())
+        Self::with_environment(root, name, program, None, Vec::new())
+    }
+
+    /// The same for a program that lies at `program_path` inside the root, links resolved.
+    ///
+    /// # Errors
+    /// As for [`HostReader::open`].
+    pub fn open_at(
+        root: &Path,
+        name: &str,
+        program: ElfFacts,
+        program_path: &str,
+    ) -> Result<Self, HostError> {
+        Self::with_environment(root, name, program, Some(program_path.to_owned()), Vec::new())
     }
 
     /// The same for the program that calls this: reads `/proc/self/exe` and the file system it sees.
@@ -55,13 +68,16 @@ impl HostReader {
         let name = executable.file_name().map_or("this program".into(), |name| name.to_string_lossy());
         let environment = std::env::var("LD_LIBRARY_PATH").unwrap_or_default();
         let folders = environment.split([':', ';']).filter(|folder| folder.starts_with('/'));
-        Self::with_environment(Path::new("/"), &name, program, folders.map(str::to_owned).collect())
+        let program_path = executable.to_str().map(str::to_owned);
+        let folders = folders.map(str::to_owned).collect();
+        Self::with_environment(Path::new("/"), &name, program, program_path, folders)
     }
 
     fn with_environment(
         root: &Path,
         name: &str,
         program: ElfFacts,
+        program_path: Option<String>,
         environment: Vec<String>,
     ) -> Result<Self, HostError> {
         let mut reader = Self {
@@ -71,6 +87,7 @@ impl HostReader {
             facts: HostFacts {
                 name: name.to_owned(),
                 program,
+                program_path,
                 libc: None,
                 abi: AbiVersion::CURRENT,
                 search_path: Vec::new(),
@@ -85,7 +102,13 @@ impl HostReader {
 
     /// Reads what `plugin` needs and was not read before, and gives the facts to judge it by.
     pub fn learn(&mut self, plugin: &ElfFacts) -> &HostFacts {
-        self.read_unread(Some(plugin));
+        self.read_unread(Some((plugin, None)));
+        &self.facts
+    }
+
+    /// The same for a file that is opened by its path inside the root, which is what `$ORIGIN` in its run path leads by.
+    pub fn learn_at(&mut self, plugin: &ElfFacts, path: &str) -> &HostFacts {
+        self.read_unread(Some((plugin, Some(path))));
         &self.facts
     }
 
@@ -141,7 +164,7 @@ impl HostReader {
     }
 
     /// Every round may find libraries with needs of their own; each reads at least one key that was unread.
-    fn read_unread(&mut self, plugin: Option<&ElfFacts>) {
+    fn read_unread(&mut self, plugin: Option<(&ElfFacts, Option<&str>)>) {
         loop {
             let known = self.facts.lookups.len();
             for key in load(&self.facts, plugin).unread {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::run_path::expand;
 use super::search::is_musl_itself;
 use super::{HostFacts, HostLibrary};
 use crate::{ElfFacts, LibcFamily};
@@ -10,9 +11,12 @@ use crate::{ElfFacts, LibcFamily};
 pub(crate) struct LoadedObject<'a> {
     /// The name it was needed by; `the plugin`, `the program`.
     pub(crate) name: &'a str,
-    /// Its key in [`HostFacts::libraries`]; none for program and plugin.
+    /// Its path inside the root, links resolved, which for libraries is its key in [`HostFacts::libraries`]; none for a
+    /// program or plugin that no path is known of.
     pub(crate) path: Option<&'a str>,
     pub(crate) facts: &'a ElfFacts,
+    /// The object whose need brought it in, by its place in the same list; none for the first one of a list.
+    loaded_by: Option<usize>,
 }
 
 /// A needed library that does not come in.
@@ -58,16 +62,22 @@ impl<'a> Resolution<'a> {
     }
 }
 
-/// Follows the needs of the program and then of the plugin, breadth first, as both loaders do.
-pub(crate) fn load<'a>(host: &'a HostFacts, plugin: Option<&'a ElfFacts>) -> Resolution<'a> {
+/// Follows the needs of the program and then of the plugin, breadth first, as both loaders do. A plugin whose path is not
+/// known is loaded from memory: `$ORIGIN` leads nowhere for it.
+pub(crate) fn load<'a>(
+    host: &'a HostFacts,
+    plugin: Option<(&'a ElfFacts, Option<&'a str>)>,
+) -> Resolution<'a> {
     let mut resolution =
         Resolution { global: Vec::new(), local: Vec::new(), unresolved: Vec::new(), unread: Vec::new() };
-    let program = LoadedObject { name: "the program", path: None, facts: &host.program };
+    let program_path = host.program_path.as_deref();
+    let program =
+        LoadedObject { name: "the program", path: program_path, facts: &host.program, loaded_by: None };
     resolution.global = closure(host, program, &[], &mut resolution.unresolved);
     // A program that runs has what it needs; only what was not looked up matters here.
     let unread_of_program = std::mem::take(&mut resolution.unresolved);
-    if let Some(plugin) = plugin {
-        let plugin = LoadedObject { name: "the plugin", path: None, facts: plugin };
+    if let Some((facts, path)) = plugin {
+        let plugin = LoadedObject { name: "the plugin", path, facts, loaded_by: None };
         resolution.local = closure(host, plugin, &resolution.global, &mut resolution.unresolved);
     }
     for unresolved in unread_of_program.iter().chain(&resolution.unresolved) {
@@ -88,64 +98,100 @@ fn closure<'a>(
     let mut asked = BTreeMap::new();
     let mut next = 0;
     while next < objects.len() {
-        let (requester, requester_path, facts) =
-            (objects[next].name, objects[next].path, objects[next].facts);
+        let requester = next;
         next += 1;
-        for name in &facts.needed {
+        for name in &objects[requester].facts.needed {
             let is_loaded = loaded.iter().chain(&objects).any(|object| answers_to(object, name, host));
             if is_loaded || asked.insert(&**name, ()).is_some() {
                 continue;
             }
-            match resolve(host, name, facts, requester_path) {
+            match resolve(host, name, &ancestry(&objects, requester, loaded.first())) {
                 Resolved::Found { path, facts } => {
                     let same_file = |object: &LoadedObject<'_>| object.path == Some(path);
                     if !loaded.iter().chain(&objects).any(same_file) {
-                        objects.push(LoadedObject { name, path: Some(path), facts });
+                        objects.push(LoadedObject {
+                            name,
+                            path: Some(path),
+                            facts,
+                            loaded_by: Some(requester),
+                        });
                     }
                 }
-                why => unresolved.push(Unresolved { needed_by: requester, library: name, why }),
+                why => {
+                    let needed_by = objects[requester].name;
+                    unresolved.push(Unresolved { needed_by, library: name, why });
+                }
             }
         }
     }
     objects
 }
 
-/// glibc compares the names an object was needed by and its soname, musl only the name it was found under.
+/// The object whose need is looked at, the one that brought it in, and so on up to the plugin, and the program that opened it.
+fn ancestry<'a, 'b>(
+    objects: &'b [LoadedObject<'a>],
+    requester: usize,
+    program: Option<&'b LoadedObject<'a>>,
+) -> Vec<&'b LoadedObject<'a>> {
+    let up = std::iter::successors(Some(requester), |at| objects[*at].loaded_by);
+    up.map(|at| &objects[at]).chain(program).collect()
+}
+
+/// glibc compares the names an object was needed by and its soname, musl only the name it was found under. A plugin is
+/// opened by a path, which is no name that anything is needed by, but glibc knows its soname, too.
 fn answers_to(object: &LoadedObject<'_>, name: &str, host: &HostFacts) -> bool {
-    let Some(path) = object.path else { return false };
     match host.libc.as_ref() {
         Some(libc) if libc.family == LibcFamily::Musl => {
-            object.name == name || (libc.path == path && is_musl_itself(name))
+            object.path.is_some()
+                && (object.name == name || (object.path == Some(&*libc.path) && is_musl_itself(name)))
         }
         _ => object.name == name || object.facts.soname.as_deref() == Some(name),
     }
 }
 
-fn resolve<'a>(
-    host: &'a HostFacts,
-    name: &'a str,
-    requester: &ElfFacts,
-    requester_path: Option<&str>,
-) -> Resolved<'a> {
-    if let Some(libc) = host.libc.as_ref() {
-        if libc.family == LibcFamily::Musl && is_musl_itself(name) {
-            return open(host, &libc.path);
-        }
+/// Where a needed name leads. The first of `ancestry` needs it.
+fn resolve<'a>(host: &'a HostFacts, name: &'a str, ancestry: &[&LoadedObject<'_>]) -> Resolved<'a> {
+    let is_musl = host.libc_family() == Some(LibcFamily::Musl);
+    if let Some(libc) = host.libc.as_ref().filter(|_| is_musl && is_musl_itself(name)) {
+        return open(host, &libc.path);
     }
     if name.contains('/') {
         return look_up(host, name).unwrap_or(Resolved::Missing);
     }
-    let own_folder = requester_path.and_then(|path| path.rsplit_once('/')).map(|(folder, _)| folder);
-    let program_folders = host.program.rpath.iter().map(|folder| (folder, None));
-    let own_folders = requester.rpath.iter().chain(&requester.runpath).map(|folder| (folder, own_folder));
-    for (folder, origin) in own_folders.chain(program_folders) {
-        // A plugin is loaded from memory, so $ORIGIN leads nowhere for it.
-        let Some(folder) = expand(folder, origin) else { continue };
+    for (folder, object) in run_path(ancestry, is_musl) {
+        let Some(folder) = expand(folder, object.path, host) else { continue };
         if let Some(found) = look_up(host, &format!("{folder}/{name}")) {
             return found;
         }
     }
     look_up(host, name).unwrap_or(Resolved::Missing)
+}
+
+/// Folders that objects themselves name, in the order in which they are searched, each with the object that names it.
+///
+/// glibc (elf/dl-load.c, `_dl_map_object`): RUNPATH serves the object's own needs only and switches off the RPATH of all who
+/// brought it in; RPATH is inherited. musl (ldso/dynlink.c, `load_library`) knows no difference and inherits both. What the
+/// environment names is searched between glibc's two, and before everything in musl; a host whose environment is known has it
+/// in its search path, so that it comes after both here.
+fn run_path<'a, 'b>(
+    ancestry: &'b [&'b LoadedObject<'a>],
+    is_musl: bool,
+) -> Vec<(&'b str, &'b LoadedObject<'a>)> {
+    let Some(requester) = ancestry.first() else { return Vec::new() };
+    let own_only = !is_musl && !requester.facts.runpath.is_empty();
+    let searched = if own_only { &ancestry[..1] } else { ancestry };
+    let folders_of = |object: &'b LoadedObject<'a>| -> &'b [String] {
+        if own_only || (is_musl && !object.facts.runpath.is_empty()) {
+            &object.facts.runpath
+        } else {
+            &object.facts.rpath
+        }
+    };
+    let with_object = |object: &&'b LoadedObject<'a>| {
+        let object = *object;
+        folders_of(object).iter().map(move |folder| (folder.as_str(), object))
+    };
+    searched.iter().flat_map(with_object).collect()
 }
 
 fn look_up<'a>(host: &'a HostFacts, key: &str) -> Option<Resolved<'a>> {
@@ -165,14 +211,4 @@ fn open<'a>(host: &'a HostFacts, path: &'a str) -> Resolved<'a> {
         }
         Some(HostLibrary::Elf(facts)) => Resolved::Found { path, facts },
     }
-}
-
-/// An absolute folder from an entry of a run path; none if it leads nowhere.
-fn expand(folder: &str, origin: Option<&str>) -> Option<String> {
-    let expanded = if folder.contains("$ORIGIN") || folder.contains("${ORIGIN}") {
-        folder.replace("${ORIGIN}", origin?).replace("$ORIGIN", origin?)
-    } else {
-        folder.to_owned()
-    };
-    expanded.starts_with('/').then(|| expanded.trim_end_matches('/').to_owned())
 }

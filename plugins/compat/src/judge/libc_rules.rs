@@ -1,5 +1,6 @@
 //! Reasons that depend on which C library the host has and how old it is.
 
+use crate::host::{LoadedObject, Resolution};
 use crate::{Code, ElfFacts, HostFacts, HostLibc, LibcFamily, LibcVersion, Reason};
 
 /// First releases whose loaders apply DT_RELR.
@@ -34,22 +35,43 @@ fn family_of(plugin: &ElfFacts) -> Option<LibcFamily> {
     })
 }
 
-/// What the loader must be able to do for the file.
-pub(super) fn loader_features(plugin: &ElfFacts, host: &HostFacts) -> Vec<Reason> {
+/// What the loader must be able to do for the plugin and for each library that comes in with it.
+pub(super) fn loader_features(resolution: &Resolution<'_>, host: &HostFacts) -> Vec<Reason> {
     let Some(libc) = &host.libc else { return Vec::new() };
-    [
-        packed_relocations(plugin, host, libc),
-        executable_stack(plugin, host, libc),
-        static_tls(plugin, host, libc),
-        indirect_functions(plugin, host, libc),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    let of_object = |object: &LoadedObject<'_>| {
+        [
+            not_to_be_opened(object, resolution, host, libc),
+            packed_relocations(object, host, libc),
+            executable_stack(object, host, libc),
+            indirect_functions(object, host, libc),
+        ]
+    };
+    resolution.local.iter().flat_map(of_object).flatten().collect()
 }
 
-fn packed_relocations(plugin: &ElfFacts, host: &HostFacts, libc: &HostLibc) -> Option<Reason> {
-    if !plugin.traits.packed_relocations {
+/// glibc refuses the mark on what is opened, not on what that needs (elf/dl-load.c, `_dl_map_object_from_fd`).
+fn not_to_be_opened(
+    object: &LoadedObject<'_>,
+    resolution: &Resolution<'_>,
+    host: &HostFacts,
+    libc: &HostLibc,
+) -> Option<Reason> {
+    let is_opened = resolution.local.first().is_some_and(|first| std::ptr::eq(first, object));
+    let is_refused = object.facts.traits.not_to_be_opened && is_opened && libc.family == LibcFamily::Glibc;
+    is_refused.then(|| {
+        let text = format!(
+            "{} is marked as not to be opened by a running program (DF_1_NOOPEN), which {} of host {} heeds; link \
+             without -z nodlopen",
+            object.name,
+            host.libc_name(),
+            host.name,
+        );
+        Reason::new(Code::ElfNoOpen, text)
+    })
+}
+
+fn packed_relocations(object: &LoadedObject<'_>, host: &HostFacts, libc: &HostLibc) -> Option<Reason> {
+    if !object.facts.traits.packed_relocations {
         return None;
     }
     let first = match libc.family {
@@ -58,34 +80,36 @@ fn packed_relocations(plugin: &ElfFacts, host: &HostFacts, libc: &HostLibc) -> O
     };
     let problem = if libc.version.is_some_and(|version| version < first) {
         format!("host {} has {}, which reads them from {first} on", host.name, host.libc_name())
-    } else if libc.family == LibcFamily::Glibc && needs_libc_without_marker(plugin) {
+    } else if libc.family == LibcFamily::Glibc && needs_libc_without_marker(object.facts) {
         format!("the loader of host {} takes them only with the symbol version GLIBC_ABI_DT_RELR", host.name)
     } else {
         return None;
     };
     let text = format!(
-        "the plugin's relocations are packed (DT_RELR), {problem}; link with -z nopack-relative-relocs"
+        "{}'s relocations are packed (DT_RELR), {problem}; link with -z nopack-relative-relocs",
+        object.name
     );
     Some(Reason::new(Code::LibcPackedRelocations, text))
 }
 
 /// glibc refuses packed relocations of files that require versions of its libc but not the one that stands for them
 /// (elf/dl-version.c).
-fn needs_libc_without_marker(plugin: &ElfFacts) -> bool {
+fn needs_libc_without_marker(facts: &ElfFacts) -> bool {
     let of_libc =
-        || plugin.required_versions.iter().filter(|required| required.library.starts_with("libc.so."));
+        || facts.required_versions.iter().filter(|required| required.library.starts_with("libc.so."));
     of_libc().next().is_some() && !of_libc().any(|required| &*required.version == "GLIBC_ABI_DT_RELR")
 }
 
-fn executable_stack(plugin: &ElfFacts, host: &HostFacts, libc: &HostLibc) -> Option<Reason> {
-    let is_refused = plugin.traits.executable_stack
+fn executable_stack(object: &LoadedObject<'_>, host: &HostFacts, libc: &HostLibc) -> Option<Reason> {
+    let is_refused = object.facts.traits.executable_stack
         && !host.program.traits.executable_stack
         && libc.family == LibcFamily::Glibc
         && libc.version.is_some_and(|version| version >= GLIBC_WITHOUT_EXECUTABLE_STACK);
     is_refused.then(|| {
         let text = format!(
-            "the plugin asks for an executable stack, host {} has {}, whose dlopen grants none since \
+            "{} asks for an executable stack, host {} has {}, whose dlopen grants none since \
              {GLIBC_WITHOUT_EXECUTABLE_STACK}; link with -z noexecstack",
+            object.name,
             host.name,
             host.libc_name(),
         );
@@ -93,25 +117,13 @@ fn executable_stack(plugin: &ElfFacts, host: &HostFacts, libc: &HostLibc) -> Opt
     })
 }
 
-fn static_tls(plugin: &ElfFacts, host: &HostFacts, libc: &HostLibc) -> Option<Reason> {
-    let is_refused = plugin.traits.initial_exec_tls && libc.family == LibcFamily::Musl;
+fn indirect_functions(object: &LoadedObject<'_>, host: &HostFacts, libc: &HostLibc) -> Option<Reason> {
+    let is_refused = object.facts.traits.indirect_functions && libc.family == LibcFamily::Musl;
     is_refused.then(|| {
         let text = format!(
-            "the plugin's thread-local variables are of the initial-exec model, for which {} of host {} has no room \
-             once the program runs; compile without -ftls-model=initial-exec",
-            host.libc_name(),
-            host.name,
-        );
-        Reason::new(Code::LibcStaticTls, text)
-    })
-}
-
-fn indirect_functions(plugin: &ElfFacts, host: &HostFacts, libc: &HostLibc) -> Option<Reason> {
-    let is_refused = plugin.traits.indirect_functions && libc.family == LibcFamily::Musl;
-    is_refused.then(|| {
-        let text = format!(
-            "the plugin chooses functions when it is loaded (GNU indirect functions), which {} of host {} cannot \
+            "{} chooses functions when it is loaded (GNU indirect functions), which {} of host {} cannot \
              bind; compile without ifunc and target_clones attributes",
+            object.name,
             host.libc_name(),
             host.name,
         );

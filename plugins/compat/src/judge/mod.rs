@@ -7,6 +7,7 @@ mod libraries;
 mod listing;
 mod musl_names;
 mod remarks;
+mod static_tls;
 mod symbols;
 
 use crate::{Code, ElfError, ElfFacts, HostFacts, Policy, Reason, Verdict};
@@ -17,6 +18,17 @@ use crate::{Code, ElfError, ElfFacts, HostFacts, Policy, Reason, Verdict};
 /// no news. The libraries the plugin needs must have been read into the facts
 /// ([`HostReader::learn`](crate::HostReader::learn)); where they were not, `library.unread` says so.
 pub fn judge(plugin: &ElfFacts, host: &HostFacts, policy: &Policy) -> Verdict {
+    judge_opened(plugin, None, host, policy)
+}
+
+/// The same for a file that is opened by its path inside the host's root, and not from memory: then `$ORIGIN` in its run path
+/// leads somewhere. The libraries that it needs must have been read by
+/// [`HostReader::learn_at`](crate::HostReader::learn_at) with that path.
+pub fn judge_at(plugin: &ElfFacts, path: &str, host: &HostFacts, policy: &Policy) -> Verdict {
+    judge_opened(plugin, Some(path), host, policy)
+}
+
+fn judge_opened(plugin: &ElfFacts, path: Option<&str>, host: &HostFacts, policy: &Policy) -> Verdict {
     let mut reasons = format::reasons(plugin, host);
     let host_is_static = host.program.linkage.is_static();
     let is_comparable = reasons.is_empty() && !host_is_static;
@@ -30,8 +42,9 @@ pub fn judge(plugin: &ElfFacts, host: &HostFacts, policy: &Policy) -> Verdict {
     }
     reasons.extend(libc_rules::family(plugin, host));
     if is_comparable {
-        reasons.extend(libc_rules::loader_features(plugin, host));
-        let resolution = crate::host::load(host, Some(plugin));
+        let resolution = crate::host::load(host, Some((plugin, path)));
+        reasons.extend(libc_rules::loader_features(&resolution, host));
+        reasons.extend(static_tls::reasons(&resolution, host));
         let of_libraries = libraries::reasons(&resolution, host);
         let missing_versions = symbols::missing_versions(&resolution, host);
         // Without a library nobody knows which symbols it would have brought.

@@ -116,14 +116,26 @@ fn with_version(import: &Import) -> String {
 }
 
 fn is_provided(import: &Import, resolution: &Resolution<'_>, host: &HostFacts) -> bool {
-    let objects = || resolution.global.iter().chain(&resolution.local);
+    provider(import, resolution, host).is_some()
+}
+
+/// The first object in the order of search that a reference binds to.
+pub(super) fn provider<'a, 'b>(
+    import: &Import,
+    resolution: &'b Resolution<'a>,
+    host: &HostFacts,
+) -> Option<&'b LoadedObject<'a>> {
+    let mut objects = resolution.global.iter().chain(&resolution.local);
     let Some(libc) = host.libc.as_ref().filter(|libc| libc.family == LibcFamily::Musl) else {
-        return objects().any(|object| {
+        return objects.find(|object| {
             object.facts.exports_named(&import.name).any(|export| glibc_binds(import, export, object))
         });
     };
-    let defines = |name: &str| objects().any(|object| object.facts.exports_named(name).any(musl_binds));
-    defines(&import.name) || plain_name(libc, &import.name).is_some_and(defines)
+    let defines = |name: &str| {
+        let mut objects = resolution.global.iter().chain(&resolution.local);
+        objects.find(|object| object.facts.exports_named(name).any(musl_binds))
+    };
+    defines(&import.name).or_else(|| plain_name(libc, &import.name).and_then(defines))
 }
 
 /// musl compares names only; it steps over definitions that are hidden behind their version and over kinds it does

@@ -1,0 +1,93 @@
+//! Entries of RPATH and RUNPATH with their placeholders filled in.
+
+use super::HostFacts;
+use crate::{LibcFamily, Machine};
+
+/// An absolute folder from an entry of the run path of the object at `path`; none if it leads nowhere, as an entry relative to
+/// the working directory does.
+///
+/// Placeholders: ld.so(8), "Dynamic string tokens". musl knows `$ORIGIN` only and drops a list with any other
+/// (ldso/dynlink.c, `fixup_rpath`).
+pub(super) fn expand(entry: &str, path: Option<&str>, host: &HostFacts) -> Option<String> {
+    let is_musl = host.libc_family() == Some(LibcFamily::Musl);
+    let mut expanded = String::new();
+    let mut rest = entry;
+    while let Some(at) = rest.find('$') {
+        expanded.push_str(&rest[..at]);
+        let (token, after) = token(&rest[at + 1..]);
+        match token {
+            "ORIGIN" => expanded.push_str(path?.rsplit_once('/')?.0),
+            _ if is_musl => return None,
+            "LIB" => expanded.push_str(&library_folder(host)),
+            "PLATFORM" => expanded.push_str(&platform(host.program.machine)?),
+            _ => expanded.push('$'),
+        }
+        rest = if matches!(token, "ORIGIN" | "LIB" | "PLATFORM") { after } else { &rest[at + 1..] };
+    }
+    expanded.push_str(rest);
+    expanded.starts_with('/').then(|| expanded.trim_end_matches('/').to_owned())
+}
+
+/// The name behind a dollar sign, in braces or not, and what follows it.
+fn token(text: &str) -> (&str, &str) {
+    if let Some(braced) = text.strip_prefix('{') {
+        return braced.split_once('}').unwrap_or(("", text));
+    }
+    let end = text.find(|one: char| !one.is_ascii_alphanumeric() && one != '_').unwrap_or(text.len());
+    text.split_at(end)
+}
+
+/// What `$LIB` stands for: Debian's loaders have their multiarch folder there, others `lib64`.
+fn library_folder(host: &HostFacts) -> String {
+    let multiarch = format!("lib/{}-linux-gnu", host.program.machine);
+    let is_multiarch = host.search_path.iter().any(|folder| folder.ends_with(&multiarch));
+    if is_multiarch { multiarch } else { "lib64".to_owned() }
+}
+
+/// What `$PLATFORM` stands for. On x86_64 newer processors have other names, for which nobody installs libraries any more.
+fn platform(machine: Machine) -> Option<String> {
+    matches!(machine, Machine::X86_64 | Machine::Aarch64).then(|| machine.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::{AbiVersion, ElfFacts, HostLibc};
+
+    fn host(family: LibcFamily) -> HostFacts {
+        HostFacts {
+            name: "host".to_owned(),
+            program: ElfFacts::of_program(Machine::X86_64, "/lib64/ld-linux-x86-64.so.2", &["libc.so.6"]),
+            program_path: None,
+            libc: Some(HostLibc { family, version: None, path: "/libc".to_owned() }),
+            abi: AbiVersion::CURRENT,
+            search_path: vec!["/lib/x86_64-linux-gnu".to_owned()],
+            lookups: BTreeMap::new(),
+            libraries: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn placeholders_are_filled_in() {
+        let glibc = host(LibcFamily::Glibc);
+        let cases = [
+            ("/opt/own/", Some("/opt/own")),
+            ("$ORIGIN", Some("/opt/a")),
+            ("${ORIGIN}/../lib", Some("/opt/a/../lib")),
+            ("$ORIGINAL", None),
+            ("/usr/$LIB/$PLATFORM", Some("/usr/lib/x86_64-linux-gnu/x86_64")),
+            ("/a$b", Some("/a$b")),
+            ("/a${b", Some("/a${b")),
+            ("lib", None),
+            ("", None),
+        ];
+        for (entry, expected) in cases {
+            assert_eq!(expand(entry, Some("/opt/a/b.so"), &glibc).as_deref(), expected, "{entry}");
+        }
+        assert_eq!(expand("$ORIGIN", None, &glibc), None);
+        assert_eq!(expand("/usr/$LIB", Some("/a/b.so"), &host(LibcFamily::Musl)), None);
+        assert_eq!(expand("$ORIGIN", Some("/a/b.so"), &host(LibcFamily::Musl)).as_deref(), Some("/a"));
+    }
+}

@@ -69,7 +69,7 @@ fn end_with_stdin() {
 }
 
 /// An image by its folder. If that is one of the cache's, its digest is in its path, and docker can be asked for it.
-fn unpacked(rootfs: &Path, arch: Arch) -> Image {
+pub(crate) fn unpacked(rootfs: &Path, arch: Arch) -> Image {
     let folder = rootfs.parent().and_then(Path::file_name).unwrap_or_default();
     Image {
         // Container engines make a tag of it, in which a path has no place.

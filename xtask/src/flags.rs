@@ -112,6 +112,11 @@ pub(crate) enum Verb {
         #[arg(required = true, last = true)]
         argv: Vec<OsString>,
     },
+    /// Judges any shared object, whoever built it: where it loads, what it needs of whom, how it is hardened.
+    ///
+    /// Exit codes: 0 it loads in every host; 1 it does not load in one, or an observation is not what was predicted; 2 bad
+    /// input; 3 it could not be observed here.
+    Inspect(InspectFlags),
     /// Runs one program inside an image, just as builds and probes are run.
     ///
     /// Ends with the program's own exit code, 128 + signal if it was killed by one, 124 if its deadline passed.
@@ -332,6 +337,34 @@ pub(crate) struct DoctorFlags {
     /// Print the findings as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct InspectFlags {
+    /// The files.
+    #[arg(required_unless_present = "schema", value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Only for this host image; may be repeated. Default: all of them, or none where --rootfs is given.
+    #[arg(long = "host", value_name = "SUITE-ARCH-LIBC")]
+    pub(crate) hosts: Vec<String>,
+    /// For this unpacked root file system; may be repeated. Files that lie in it are opened where they lie.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) rootfs: Vec<PathBuf>,
+    /// The program that opens the files, and whose symbols they may use; only hosts of its own kind are looked at.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) program: Option<PathBuf>,
+    /// Also open the files in those hosts, with their loaders, in a sandbox, and compare.
+    #[arg(long)]
+    pub(crate) observe: bool,
+    /// Print all that was found as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print what speaks against the files as SARIF 2.1.0, for code scanning.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) sarif: bool,
+    /// Print the JSON Schema of what --json prints, and inspect nothing.
+    #[arg(long)]
+    pub(crate) schema: bool,
 }
 
 #[derive(Args)]

@@ -18,6 +18,7 @@ mod flags;
 mod ground;
 mod image;
 mod images;
+mod inspect;
 mod lab;
 mod matrix;
 mod paths;
@@ -68,6 +69,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Verb::Codegen { check } => codegen::run(*check),
         Verb::Doctor(flags) => doctor::run(flags, &ground),
         Verb::WithDocker { argv } => engine::docker_engine::run_with(argv, &ground.cache),
+        Verb::Inspect(flags) => inspect::run(flags, &ground),
         Verb::Exec(flags) => exec::run(&ground, flags),
     }
 }

@@ -37,6 +37,7 @@ mod host;
 mod identity;
 mod judge;
 mod libc;
+mod loader_message;
 mod policy;
 mod verdict;
 
@@ -48,6 +49,7 @@ pub use host::{HostError, HostFacts, HostLibc, HostLibrary, HostReader};
 pub use identity::{AbiVersion, ContractNote, PluginIdentity};
 pub use judge::{judge, judge_at, judge_bytes, judge_unreadable};
 pub use libc::{LibcFamily, LibcVersion, LibcVersionError};
+pub use loader_message::code_of_message;
 pub use plugin_abi::Kind;
 pub use policy::Policy;
 pub use verdict::{Code, Layer, Reason, UnknownCode, Verdict};

@@ -131,6 +131,8 @@ codes! {
     LibcSymbolVersion = "libc.symbol-version", Loader;
     /// Another library of the host does not define a required symbol version.
     LibrarySymbolVersion = "library.symbol-version", Loader;
+    /// A library whose versions were asked for when the file was linked has none here, which the host's loader does not survive.
+    LibraryUnversioned = "library.unversioned", Loader;
     /// Relocations are packed in a way the host's loader does not read or does not accept.
     LibcPackedRelocations = "libc.packed-relocations", Loader;
     /// An executable stack is asked for and the host's C library gives none.

@@ -49,7 +49,7 @@ impl<'a> DynamicTable<'a> {
         self.value(DT_SONAME).map(|offset| names.get(offset)).transpose()
     }
 
-    /// Folders of DT_RPATH, searched before the environment's; empty where DT_RUNPATH takes their place.
+    /// Folders of DT_RPATH, an empty one being the working directory, searched before the environment's; empty where DT_RUNPATH takes their place.
     pub(super) fn rpath(&self, names: &Names<'_>) -> Result<Vec<String>, ElfError> {
         if self.value(DT_RUNPATH).is_some() { Ok(Vec::new()) } else { self.folders(DT_RPATH, names) }
     }
@@ -90,6 +90,9 @@ impl<'a> DynamicTable<'a> {
     fn folders(&self, tag: u64, names: &Names<'_>) -> Result<Vec<String>, ElfError> {
         let Some(offset) = self.value(tag) else { return Ok(Vec::new()) };
         let list = names.get(offset)?;
-        Ok(list.split(':').filter(|folder| !folder.is_empty()).map(str::to_owned).collect())
+        if list.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(list.split(':').map(str::to_owned).collect())
     }
 }

@@ -74,6 +74,9 @@ pub struct ElfFacts {
     pub required_versions: Vec<RequiredVersion>,
     /// Versions it defines itself.
     pub defined_versions: Vec<Arc<str>>,
+    /// Whether its symbols have versions, be it their own or those that they ask for (DT_VERSYM).
+    #[serde(default)]
+    pub versioned: bool,
     /// Symbols it asks for, sorted by name. Only those a relocation refers to: the loader looks up no others.
     pub imports: Vec<Import>,
     /// Symbols it offers, sorted by name.
@@ -267,6 +270,7 @@ impl ElfFacts {
             glibc_floor: None,
             required_versions: Vec::new(),
             defined_versions: Vec::new(),
+            versioned: false,
             imports: Vec::new(),
             exports: Vec::new(),
             note: ContractNote::Missing,
@@ -327,6 +331,7 @@ impl ElfFacts {
         self.traits.initial_exec_tls = symbols.initial_exec_tls;
         self.traits.indirect_functions = symbols.indirect_functions;
         self.traits.packed_relocations = dynamic.value(DT_RELR).is_some();
+        self.versioned = versions.are_there();
         self.required_versions = versions.required;
         self.defined_versions = versions.defined;
         self.imports = symbols.imports;

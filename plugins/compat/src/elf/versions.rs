@@ -69,6 +69,11 @@ impl<'a> Versions<'a> {
         self.indices?.u16(symbol.checked_mul(2)?)
     }
 
+    /// Whether the file's symbols have version indices at all.
+    pub(super) fn are_there(&self) -> bool {
+        self.indices.is_some()
+    }
+
     pub(super) fn name(&self, index: u16) -> Option<&VersionName> {
         self.names.get(&(index & !HIDDEN))
     }

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use error::HostError;
 pub use read::HostReader;
 pub(crate) use resolve::{LoadedObject, Resolution, Resolved, Unresolved, load};
+pub(crate) use search::is_c_library_to_musl;
 
 use crate::{AbiVersion, ElfFacts, LibcFamily, LibcVersion};
 
@@ -32,6 +33,9 @@ pub struct HostFacts {
     /// Where the program lies inside its root, links resolved; the folders that it names by `$ORIGIN` lead nowhere without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program_path: Option<String>,
+    /// Where the program is when it opens plugins: what relative folders of run paths start from. They lead nowhere without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub working_directory: Option<String>,
     /// The C library it runs on; none for a static program.
     pub libc: Option<HostLibc>,
     /// The contract it offers.

@@ -88,6 +88,7 @@ impl HostReader {
                 name: name.to_owned(),
                 program,
                 program_path,
+                working_directory: None,
                 libc: None,
                 abi: AbiVersion::CURRENT,
                 search_path: Vec::new(),
@@ -98,6 +99,13 @@ impl HostReader {
         reader.read_libc()?;
         reader.read_unread(None);
         Ok(reader)
+    }
+
+    /// Says that the program is in `folder`, an absolute path inside the root, when it opens plugins. Without it, relative
+    /// folders of run paths lead nowhere.
+    pub fn working_in(mut self, folder: &str) -> Self {
+        self.facts.working_directory = Some(folder.to_owned());
+        self
     }
 
     /// Reads what `plugin` needs and was not read before, and gives the facts to judge it by.

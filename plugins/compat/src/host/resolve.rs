@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::run_path::expand;
-use super::search::is_musl_itself;
+use super::run_path::{expand, musl_heeds};
+use super::search::{is_c_library_to_musl, is_musl_itself};
 use super::{HostFacts, HostLibrary};
 use crate::{ElfFacts, LibcFamily};
 
@@ -181,11 +181,9 @@ fn run_path<'a, 'b>(
     let own_only = !is_musl && !requester.facts.runpath.is_empty();
     let searched = if own_only { &ancestry[..1] } else { ancestry };
     let folders_of = |object: &'b LoadedObject<'a>| -> &'b [String] {
-        if own_only || (is_musl && !object.facts.runpath.is_empty()) {
-            &object.facts.runpath
-        } else {
-            &object.facts.rpath
-        }
+        let takes_runpath = own_only || (is_musl && !object.facts.runpath.is_empty());
+        let folders = if takes_runpath { &object.facts.runpath } else { &object.facts.rpath };
+        if is_musl && !musl_heeds(folders) { &[] } else { folders }
     };
     let with_object = |object: &&'b LoadedObject<'a>| {
         let object = *object;
@@ -209,6 +207,13 @@ fn open<'a>(host: &'a HostFacts, path: &'a str) -> Resolved<'a> {
         Some(HostLibrary::Elf(facts)) if facts.machine != host.program.machine => {
             Resolved::Unusable { path, problem: format!("it is for {}", facts.machine) }
         }
-        Some(HostLibrary::Elf(facts)) => Resolved::Found { path, facts },
+        Some(HostLibrary::Elf(facts)) => match host.libc.as_ref() {
+            Some(libc)
+                if libc.family == LibcFamily::Musl && libc.path != path && is_c_library_to_musl(facts) =>
+            {
+                open(host, &libc.path)
+            }
+            _ => Resolved::Found { path, facts },
+        },
     }
 }

@@ -3,13 +3,13 @@
 use super::HostFacts;
 use crate::{LibcFamily, Machine};
 
-/// An absolute folder from an entry of the run path of the object at `path`; none if it leads nowhere, as an entry relative to
-/// the working directory does.
-///
-/// Placeholders: ld.so(8), "Dynamic string tokens". musl knows `$ORIGIN` only and drops a list with any other
-/// (ldso/dynlink.c, `fixup_rpath`).
+/// An absolute folder from an entry of the run path of the object at `path`; none if it leads nowhere, as a relative entry does
+/// where nobody knows the working directory. Placeholders: ld.so(8), "Dynamic string tokens".
 pub(super) fn expand(entry: &str, path: Option<&str>, host: &HostFacts) -> Option<String> {
     let is_musl = host.libc_family() == Some(LibcFamily::Musl);
+    if is_musl && entry.is_empty() {
+        return None;
+    }
     let mut expanded = String::new();
     let mut rest = entry;
     while let Some(at) = rest.find('$') {
@@ -17,7 +17,6 @@ pub(super) fn expand(entry: &str, path: Option<&str>, host: &HostFacts) -> Optio
         let (token, after) = token(&rest[at + 1..]);
         match token {
             "ORIGIN" => expanded.push_str(path?.rsplit_once('/')?.0),
-            _ if is_musl => return None,
             "LIB" => expanded.push_str(&library_folder(host)),
             "PLATFORM" => expanded.push_str(&platform(host.program.machine)?),
             _ => expanded.push('$'),
@@ -25,7 +24,18 @@ pub(super) fn expand(entry: &str, path: Option<&str>, host: &HostFacts) -> Optio
         rest = if matches!(token, "ORIGIN" | "LIB" | "PLATFORM") { after } else { &rest[at + 1..] };
     }
     expanded.push_str(rest);
-    expanded.starts_with('/').then(|| expanded.trim_end_matches('/').to_owned())
+    if !expanded.starts_with('/') {
+        expanded = format!("{}/{expanded}", host.working_directory.as_deref()?.trim_end_matches('/'));
+    }
+    Some(expanded.trim_end_matches('/').to_owned())
+}
+
+/// Whether musl heeds a run path: it knows `$ORIGIN` only, and drops a list with any other placeholder (ldso/dynlink.c,
+/// `fixup_rpath`).
+pub(super) fn musl_heeds(folders: &[String]) -> bool {
+    folders.iter().all(|folder| {
+        folder.split('$').skip(1).all(|rest| rest.starts_with("ORIGIN") || rest.starts_with("{ORIGIN}"))
+    })
 }
 
 /// The name behind a dollar sign, in braces or not, and what follows it.
@@ -61,6 +71,7 @@ mod tests {
             name: "host".to_owned(),
             program: ElfFacts::of_program(Machine::X86_64, "/lib64/ld-linux-x86-64.so.2", &["libc.so.6"]),
             program_path: None,
+            working_directory: None,
             libc: Some(HostLibc { family, version: None, path: "/libc".to_owned() }),
             abi: AbiVersion::CURRENT,
             search_path: vec!["/lib/x86_64-linux-gnu".to_owned()],
@@ -87,7 +98,14 @@ mod tests {
             assert_eq!(expand(entry, Some("/opt/a/b.so"), &glibc).as_deref(), expected, "{entry}");
         }
         assert_eq!(expand("$ORIGIN", None, &glibc), None);
-        assert_eq!(expand("/usr/$LIB", Some("/a/b.so"), &host(LibcFamily::Musl)), None);
+        let list = |entries: &[&str]| entries.iter().map(|entry| (*entry).to_owned()).collect::<Vec<_>>();
+        assert!(musl_heeds(&list(&["/opt", "$ORIGIN/a", "${ORIGIN}"])));
+        assert!(!musl_heeds(&list(&["$ORIGIN", "/usr/$LIB"])));
+        for (family, of_empty) in [(LibcFamily::Glibc, Some("/run")), (LibcFamily::Musl, None)] {
+            let host = HostFacts { working_directory: Some("/run".to_owned()), ..host(family) };
+            assert_eq!(expand("lib", None, &host).as_deref(), Some("/run/lib"));
+            assert_eq!(expand("", None, &host).as_deref(), of_empty);
+        }
         assert_eq!(expand("$ORIGIN", Some("/a/b.so"), &host(LibcFamily::Musl)).as_deref(), Some("/a"));
     }
 }

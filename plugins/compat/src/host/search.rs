@@ -1,7 +1,7 @@
 //! The folders a loader searches for libraries when nothing else is said.
 
 use super::libc_version::find;
-use crate::Machine;
+use crate::{ElfFacts, Machine};
 
 /// glibc's built-in folders. Debian's loaders know their multiarch folders and then the plain ones, others the
 /// `lib64` pair; which of them it is stands in the loader's own bytes.
@@ -32,6 +32,12 @@ pub(super) fn is_musl_itself(name: &str) -> bool {
     let after_lib = name.strip_prefix("lib");
     after_lib.is_some_and(|rest| RESERVED.iter().any(|reserved| rest.starts_with(reserved)))
         || name.starts_with("ld-musl-")
+}
+
+/// Whether musl takes a file, whatever its name and machine, for a C library and uses itself instead (ldso/dynlink.c,
+/// `load_library`): those two symbols decide.
+pub(crate) fn is_c_library_to_musl(facts: &ElfFacts) -> bool {
+    facts.exports_symbol("__libc_start_main") && facts.exports_symbol("stdin")
 }
 
 /// The name under which glibc's C library is needed.

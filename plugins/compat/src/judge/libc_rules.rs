@@ -40,7 +40,7 @@ pub(super) fn loader_features(resolution: &Resolution<'_>, host: &HostFacts) -> 
     let Some(libc) = &host.libc else { return Vec::new() };
     let of_object = |object: &LoadedObject<'_>| {
         [
-            not_to_be_opened(object, resolution, host, libc),
+            not_to_be_opened(object, host, libc),
             packed_relocations(object, host, libc),
             executable_stack(object, host, libc),
             indirect_functions(object, host, libc),
@@ -49,15 +49,9 @@ pub(super) fn loader_features(resolution: &Resolution<'_>, host: &HostFacts) -> 
     resolution.local.iter().flat_map(of_object).flatten().collect()
 }
 
-/// glibc refuses the mark on what is opened, not on what that needs (elf/dl-load.c, `_dl_map_object_from_fd`).
-fn not_to_be_opened(
-    object: &LoadedObject<'_>,
-    resolution: &Resolution<'_>,
-    host: &HostFacts,
-    libc: &HostLibc,
-) -> Option<Reason> {
-    let is_opened = resolution.local.first().is_some_and(|first| std::ptr::eq(first, object));
-    let is_refused = object.facts.traits.not_to_be_opened && is_opened && libc.family == LibcFamily::Glibc;
+/// glibc heeds the mark on what is opened and on all that comes in with it (elf/dl-load.c, `_dl_map_object_from_fd`).
+fn not_to_be_opened(object: &LoadedObject<'_>, host: &HostFacts, libc: &HostLibc) -> Option<Reason> {
+    let is_refused = object.facts.traits.not_to_be_opened && libc.family == LibcFamily::Glibc;
     is_refused.then(|| {
         let text = format!(
             "{} is marked as not to be opened by a running program (DF_1_NOOPEN), which {} of host {} heeds; link \

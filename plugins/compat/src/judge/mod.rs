@@ -9,8 +9,10 @@ mod musl_names;
 mod remarks;
 mod static_tls;
 mod symbols;
+mod unversioned;
 
-use crate::{Code, ElfError, ElfFacts, HostFacts, Policy, Reason, Verdict};
+use crate::host::is_c_library_to_musl;
+use crate::{Code, ElfError, ElfFacts, HostFacts, LibcFamily, Policy, Reason, Verdict};
 
 /// Says whether a plugin loads in a host, with every reason why not.
 ///
@@ -29,9 +31,11 @@ pub fn judge_at(plugin: &ElfFacts, path: &str, host: &HostFacts, policy: &Policy
 }
 
 fn judge_opened(plugin: &ElfFacts, path: Option<&str>, host: &HostFacts, policy: &Policy) -> Verdict {
-    let mut reasons = format::reasons(plugin, host);
+    // Nothing of the file is loaded then, and nothing of it matters.
+    let musl_uses_itself = host.libc_family() == Some(LibcFamily::Musl) && is_c_library_to_musl(plugin);
+    let mut reasons = if musl_uses_itself { Vec::new() } else { format::reasons(plugin, host) };
     let host_is_static = host.program.linkage.is_static();
-    let is_comparable = reasons.is_empty() && !host_is_static;
+    let is_comparable = reasons.is_empty() && !host_is_static && !musl_uses_itself;
     if host_is_static {
         let text = format!(
             "the program of {} is linked statically and has no loader; build it as a dynamic executable (for musl: \
@@ -50,6 +54,7 @@ fn judge_opened(plugin: &ElfFacts, path: Option<&str>, host: &HostFacts, policy:
         // Without a library nobody knows which symbols it would have brought.
         if of_libraries.is_empty() {
             reasons.extend(symbols::undefined(&resolution, host, &missing_versions));
+            reasons.extend(unversioned::reasons(&resolution, host));
         }
         reasons.extend(missing_versions.iter().map(|missing| missing.reason(host)));
         reasons.extend(of_libraries);

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use plugin_compat::{ElfError, ElfFacts, HostFacts, Policy, judge_bytes};
+use plugin_compat::{ElfError, ElfFacts, HostFacts, Policy, judge_at, judge_bytes};
 use proptest::prelude::*;
 
 use crate::contract_note::Note;
@@ -41,7 +41,9 @@ static SPECIMEN: LazyLock<(Vec<u8>, HostFacts)> = LazyLock::new(|| {
 fn judge_anything(bytes: &[u8]) {
     let verdict = judge_bytes(bytes, &SPECIMEN.1, &Policy::any_kind());
     assert_eq!(verdict.loadable, verdict.reasons.is_empty());
-    for reason in &verdict.reasons {
+    let opened = ElfFacts::parse(bytes)
+        .map(|facts| judge_at(&facts, "/opt/own/file.so", &SPECIMEN.1, &Policy::loader_only()));
+    for reason in verdict.reasons.iter().chain(opened.iter().flat_map(|verdict| &verdict.reasons)) {
         assert!(!reason.text.is_empty() && reason.text.len() < 16 * 1024, "{}", reason.code);
     }
 }

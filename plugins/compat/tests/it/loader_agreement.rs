@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use plugin_compat::{ElfFacts, HostReader, Policy, judge_bytes};
+use plugin_compat::{ElfFacts, HostReader, Policy, judge_at};
 
 use crate::toolchain::Workshop;
 
@@ -21,8 +21,29 @@ int main(int argc, char **argv) {
 }
 "#;
 
+/// Libraries that others need, with their sources and arguments.
+const NEEDED: [(&str, &str, &[&str]); 6] = [
+    ("libclosed.so", "int closed;", &["-Wl,-z,nodlopen"]),
+    ("libthread.so", "__thread int elsewhere[100];", &[]),
+    ("inner/libinner.so", "int inner(void) { return 1; }", &[]),
+    ("libouter.so", "int inner(void); int outer(void) { return inner(); }", &["-Linner", "-linner"]),
+    (
+        "libhidden.so",
+        r#"__asm__(".symver old,hidden@FIRST"); __asm__(".symver new,hidden@@SECOND"); int old(void) { return 1; } int new(void) { return 2; }"#,
+        &["-Wl,--version-script=hidden.map"],
+    ),
+    ("libversion.so", "int versioned(void) { return 1; }", &["-Wl,--version-script=newer.map"]),
+];
+
+/// Version scripts by the names that arguments give them.
+const VERSION_SCRIPTS: [(&str, &str); 3] = [
+    ("hidden.map", "FIRST {}; SECOND { global: hidden; } FIRST;"),
+    ("newer.map", "NEWER { global: versioned; };"),
+    ("older.map", "OLDER { global: versioned; };"),
+];
+
 /// Sources and link arguments of libraries, and whether they load in a program that exports the two names above.
-const LIBRARIES: [(&str, &str, &[&str], bool); 12] = [
+const LIBRARIES: [(&str, &str, &[&str], bool); 25] = [
     ("plain", "int a;", &[], true),
     ("libc", "#include <stdio.h>\nvoid work(void) { puts(\"a\"); }", &[], true),
     ("math", "#include <math.h>\ndouble work(double x) { return fmod(x, 2); }", &["-lm"], true),
@@ -50,7 +71,55 @@ const LIBRARIES: [(&str, &str, &[&str], bool); 12] = [
         &[],
         true,
     ),
+    ("not-to-be-opened", "int a;", &["-Wl,-z,nodlopen"], false),
+    ("needs-closed", "extern int closed; int *p = &closed;", &["-lclosed", ORIGIN], false),
+    (
+        "thread-local-elsewhere",
+        "extern __thread int elsewhere[]; int *work(void) { return elsewhere; }",
+        &["-lthread", ORIGIN],
+        true,
+    ),
+    (
+        "initial-exec",
+        "__thread int own[8]; int *work(void) { return own; }",
+        &["-ftls-model=initial-exec"],
+        true,
+    ),
+    (
+        "large-initial-exec",
+        "__thread int own[10000]; int *work(void) { return own; }",
+        &["-ftls-model=initial-exec"],
+        false,
+    ),
+    ("no-run-path", OUTER, &["-louter", INNER_LINK], false),
+    ("run-path-of-its-own", OUTER, &["-louter", INNER_LINK, BOTH, "-Wl,--enable-new-dtags"], false),
+    ("inherited-run-path", OUTER, &["-louter", INNER_LINK, BOTH, "-Wl,--disable-new-dtags"], true),
+    (
+        "inherited-twice",
+        "int inner(void); int work(void) { return inner(); }",
+        &["-Linner", "-linner", "-Wl,-rpath,${ORIGIN}/inner:/nowhere"],
+        true,
+    ),
+    (
+        "hidden-version",
+        r#"__asm__(".symver hidden,hidden@FIRST"); int hidden(void); int work(void) { return hidden(); }"#,
+        &["-lhidden", ORIGIN],
+        true,
+    ),
+    ("default-version", "int hidden(void); int work(void) { return hidden(); }", &["-lhidden", ORIGIN], true),
+    (
+        "version-that-went",
+        "int versioned(void); int work(void) { return versioned(); }",
+        &["-lversion", ORIGIN],
+        false,
+    ),
+    ("old-hash-table", "int a; int *p = &a;", &["-Wl,--hash-style=sysv"], true),
 ];
+
+const OUTER: &str = "int outer(void); int work(void) { return outer(); }";
+const ORIGIN: &str = "-Wl,-rpath,$ORIGIN";
+const BOTH: &str = "-Wl,-rpath,$ORIGIN:$ORIGIN/inner";
+const INNER_LINK: &str = "-Wl,-rpath-link,inner";
 
 #[test]
 fn judge_and_loader_agree() {
@@ -58,20 +127,32 @@ fn judge_and_loader_agree() {
     let host = workshop.compile("host", HOST, &["-rdynamic", "-ldl"]);
     let program = ElfFacts::parse(&fs::read(&host).expect("the host")).expect("an ELF file");
     let mut reader = HostReader::open("/".as_ref(), "this-machine", program).expect("this machine's facts");
+    for (name, script) in VERSION_SCRIPTS {
+        workshop.write(name, script);
+    }
+    for (name, source, arguments) in NEEDED {
+        let soname = format!("-Wl,-soname,{}", name.rsplit('/').next().expect("a name"));
+        let arguments = [&["-shared", "-fPIC", &soname], arguments].concat();
+        workshop.compile(name, source, &arguments);
+    }
     // Linked with, and then gone.
     let absent = workshop.compile("libabsent.so", "void absent(void) {}", &["-shared", "-fPIC"]);
     let libraries: Vec<_> = LIBRARIES
         .iter()
         .map(|(name, source, arguments, loads)| {
-            let arguments = [&["-shared", "-fPIC"], *arguments].concat();
+            let arguments = [&["-shared", "-fPIC", "-L."], *arguments].concat();
             (workshop.compile(&format!("{name}.so"), source, &arguments), loads)
         })
         .collect();
     fs::remove_file(absent).expect("the library goes");
+    let older = ["-shared", "-fPIC", "-Wl,-soname,libversion.so", "-Wl,--version-script=older.map"];
+    workshop.compile("libversion.so", "int versioned(void) { return 1; }", &older);
     for (library, loads) in libraries {
         let bytes = fs::read(&library).expect("what cc wrote");
         let facts = ElfFacts::parse(&bytes).expect("an ELF file");
-        let verdict = judge_bytes(&bytes, reader.learn(&facts), &Policy::loader_only());
+        let path = library.canonicalize().expect("it is there");
+        let path = path.to_str().expect("a path of letters");
+        let verdict = judge_at(&facts, path, reader.learn_at(&facts, path), &Policy::loader_only());
         let observed = Command::new(&host).arg(&library).output().expect("the host runs");
         let loader_says = String::from_utf8_lossy(&observed.stderr);
         assert_eq!(

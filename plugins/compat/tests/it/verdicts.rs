@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use plugin_compat::{Code, ElfFacts, Kind, Policy, Reason, judge, judge_bytes};
+use plugin_compat::{Code, ElfFacts, Kind, Policy, Reason, judge, judge_at, judge_bytes};
 
 use crate::contract_note::{Note, note_source};
 use crate::fake_host::{ARCH, FakeHost, build_glibc};
@@ -178,6 +178,86 @@ fn run_paths_are_followed_inside_the_root() {
 }
 
 #[test]
+fn run_paths_are_inherited_as_the_loaders_do() {
+    let check = |host: &FakeHost, tag: &str, own: &str, libc: &str| {
+        let library =
+            |output: &str, source: &str, arguments: &[&str]| host.workshop.library(output, source, arguments);
+        library("root/opt/inner/libinner.so.1", "void inner(void) {}", &["-Wl,-soname,libinner.so.1"]);
+        let outer = format!("void inner(void); void outer(void) {{ inner(); }} /* {tag} {own} */");
+        let run_path = format!("-Wl,-rpath,{own}");
+        let arguments = ["-Wl,-soname,libouter.so.1", "root/opt/inner/libinner.so.1", &run_path];
+        let arguments = if own.is_empty() { &arguments[..2] } else { &arguments[..] };
+        let arguments = [arguments, &["-Wl,--enable-new-dtags"]].concat();
+        library("root/opt/own/libouter.so.1", &outer, &arguments);
+        let of_plugin = ["root/opt/own/libouter.so.1", "-Wl,-rpath,$ORIGIN:/opt/inner", tag, libc];
+        let arguments = [&of_plugin[..], &["-Wl,--allow-shlib-undefined"]].concat();
+        let bytes = library("plugin.so", "void outer(void); void work(void) { outer(); }", &arguments);
+        let plugin = ElfFacts::parse(&bytes).expect("an ELF file");
+        let path = "/opt/own/plugin.so";
+        let mut reader = host.reader();
+        let facts = reader.learn_at(&plugin, path);
+        judge_at(&plugin, path, facts, &Policy::loader_only())
+            .reasons
+            .first()
+            .map(|reason| reason.code.as_str())
+    };
+    let (rpath, runpath) = ("-Wl,--disable-new-dtags", "-Wl,--enable-new-dtags");
+    let nothing = "-Wl,--as-needed";
+    let glibc = FakeHost::glibc("2.36");
+    assert_eq!(check(&glibc, rpath, "", nothing), None, "RPATH is inherited");
+    assert_eq!(check(&glibc, runpath, "", nothing), Some("library.missing"), "RUNPATH is its owner's alone");
+    assert_eq!(
+        check(&glibc, rpath, "/nowhere", nothing),
+        Some("library.missing"),
+        "RUNPATH switches RPATH off"
+    );
+    let musl = FakeHost::musl("1.2.5");
+    for tag in [rpath, runpath] {
+        assert_eq!(check(&musl, tag, "/nowhere", nothing), None, "musl inherits both");
+    }
+}
+
+#[test]
+fn libraries_that_come_in_are_judged_as_the_plugin_is() {
+    let host = FakeHost::glibc("2.41");
+    let folder = format!("root/lib/{ARCH}-linux-gnu");
+    let extra = format!("{folder}/libextra.so.1");
+    let arguments = ["-Wl,-soname,libextra.so.1", "-Wl,-z,execstack"];
+    host.workshop.library(&extra, "void extra(void) {}", &arguments);
+    let plugin = Plugin { arguments: &[&extra], ..Plugin::calling(&["extra"]) };
+    insta::assert_snapshot!(check(&host, &plugin), @"libc.executable-stack: libextra.so.1 asks for an executable stack, host glibc-2.41 has glibc 2.41, whose dlopen grants none since 2.41; link with -z noexecstack");
+    host.workshop.library(&extra, "void extra(void) {}", &[arguments[0], "-Wl,-z,nodlopen"]);
+    insta::assert_snapshot!(check(&host, &plugin), @"elf.no-open: libextra.so.1 is marked as not to be opened by a running program (DF_1_NOOPEN), which glibc 2.41 of host glibc-2.41 heeds; link without -z nodlopen");
+}
+
+#[test]
+fn musl_takes_every_c_library_for_itself() {
+    let musl = FakeHost::musl("1.2.5");
+    let check = |source: &str| {
+        let script = musl.workshop.write("libc.map", "GLIBC_2.17 { global: *; };");
+        let script = format!("-Wl,--version-script={}", script.display());
+        let bytes = musl.workshop.library("libc-2.36.so", source, &[&script]);
+        let facts = ElfFacts::parse(&bytes).expect("an ELF file");
+        let verdict = judge(&facts, &musl.facts_for(&facts), &Policy::loader_only());
+        verdict.reasons.iter().map(|reason| reason.code.as_str()).collect::<Vec<_>>()
+    };
+    let lacking = "void nobody(void); void work(void) { nobody(); }";
+    assert_eq!(check(lacking), ["symbol.undefined"]);
+    assert_eq!(check(&format!("int stdin; void __libc_start_main(void) {{}} {lacking}")), [""; 0]);
+}
+
+#[test]
+fn static_tls_is_counted() {
+    let host = FakeHost::glibc("2.36");
+    let check = |size: u32| {
+        let source = format!("__thread char own[{size}]; char *work(void) {{ return own; }}");
+        check_loading(&host, &host.workshop.library("tls.so", &source, &["-ftls-model=initial-exec"]))
+    };
+    assert_eq!(check(1600), "loads");
+    insta::assert_snapshot!(check(2000), @"libc.static-tls: the plugin's thread-local variables are of the initial-exec model and take 2000 bytes, glibc 2.36 of host glibc-2.36 has 1664 left once the program runs; compile without -ftls-model=initial-exec");
+}
+
+#[test]
 fn libraries_without_versions_and_with_too_old_ones() {
     let host = FakeHost::glibc("2.36");
     let library = format!("root/lib/{ARCH}-linux-gnu/libextra.so.1");
@@ -192,7 +272,11 @@ fn libraries_without_versions_and_with_too_old_ones() {
     host.workshop.library(&library, "void extra(void) {}", &[soname, &versioned("EXTRA_1")]);
     insta::assert_snapshot!(check(&host, &plugin), @"library.symbol-version: the plugin needs EXTRA_2 of libextra.so.1 (symbol extra), host glibc-2.36 has that library with EXTRA_1; install the version it was linked with, or link with the host's");
     host.workshop.library(&library, "void extra(void) {}", &[soname]);
-    assert_eq!(check(&host, &plugin), "loads");
+    insta::assert_snapshot!(check(&host, &plugin), @"library.unversioned: the plugin asks for versions of libextra.so.1 (symbol extra), which has none on host glibc-2.36, and its glibc 2.36 ends the process over that; install the library that it was linked with");
+    let newer = FakeHost::glibc("2.41");
+    newer.workshop.library(&library, "void extra(void) {}", &[soname]);
+    newer.workshop.library("libextra.so.1", "void extra(void) {}", &[soname, &versioned("EXTRA_2")]);
+    assert_eq!(check(&newer, &plugin), "loads");
 }
 
 #[test]

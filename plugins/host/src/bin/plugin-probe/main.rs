@@ -8,7 +8,6 @@ mod exercise;
 mod flags;
 mod load;
 mod loaded_note;
-mod loader_message;
 mod observe;
 mod observe_all;
 mod report;

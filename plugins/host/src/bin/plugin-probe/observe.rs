@@ -10,7 +10,6 @@ use serde::Deserialize;
 
 use crate::exercise::{self, Exercise};
 use crate::loaded_note::{NoteSegment, note_segments};
-use crate::loader_message;
 use crate::report::{Observation, Stage};
 
 /// What to look at.
@@ -110,8 +109,8 @@ fn copy_without_name(file: &Path) -> io::Result<File> {
 fn unmapped(error: MapError) -> Observation {
     match &error {
         MapError::Loader { message, path } => {
-            let code = loader_message::code(message, &path.to_string_lossy());
-            Observation::refused(Stage::Dlopen, code, message.clone())
+            let code = plugin_compat::code_of_message(message, &path.to_string_lossy());
+            Observation::refused(Stage::Dlopen, code.map(plugin_compat::Code::as_str), message.clone())
         }
         _ => Observation::refused(Stage::Open, Some("file.unreadable"), with_source(&error)),
     }

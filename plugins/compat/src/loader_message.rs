@@ -1,21 +1,32 @@
 //! What a dynamic loader's message means: glibc and musl name their reasons in prose only.
 //!
-//! The sentences are those of glibc's `elf/dl-load.c`, `elf/dl-version.c` and `elf/dl-lookup.c`
+//! The sentences are those of glibc's `elf/dl-load.c`, `elf/dl-version.c`, `elf/dl-lookup.c` and `elf/dl-reloc.c`
 //! (2.31 to 2.41) and of musl's `ldso/dynlink.c` (1.2.2 to 1.2.5).
 
-/// The verdict code that `message` confirms, if it says so clearly. `path` is what was opened: the
-/// loaders' complaint that a file is missing means a dependency only if it names another file.
-pub(crate) fn code(message: &str, path: &str) -> Option<&'static str> {
-    let sentences: [(&[&str], &str); 11] = [
-        (&["undefined symbol:", ": symbol not found"], "symbol.undefined"),
-        (&["' not found (required by "], "libc.symbol-version"),
-        (&["invalid ELF header"], "elf.not-elf"),
-        (&["file too short", "cannot read file data"], "elf.truncated"),
-        (&["wrong ELF class"], "elf.class"),
-        (&["cannot dynamically load", "only ET_DYN"], "elf.type"),
-        (&["object file has no dynamic section"], "elf.static"),
-        (&["ELF file OS ABI invalid", "ELF file ABI version invalid"], "elf.os-abi"),
-        (&["unsupported relocation type", "unexpected reloc type"], "elf.machine"),
+use crate::Code;
+
+/// The code that a loader's message (dlerror(3)) confirms, if it says so clearly; of codes that differ only in the library that
+/// lacks a version, the one of the C library.
+///
+/// `path` is what was opened: the loaders' complaint that a file is missing means a needed library only if it names another
+/// file.
+pub fn code_of_message(message: &str, path: &str) -> Option<Code> {
+    let sentences: [(&[&str], Code); 14] = [
+        (&["undefined symbol:", ": symbol not found"], Code::SymbolUndefined),
+        (&["' not found (required by "], Code::LibcSymbolVersion),
+        (
+            &["cannot allocate memory in static TLS block", "initial-exec TLS resolves to"],
+            Code::LibcStaticTls,
+        ),
+        (&["cannot enable executable stack"], Code::LibcExecutableStack),
+        (&["shared object cannot be dlopen()ed"], Code::ElfNoOpen),
+        (&["invalid ELF header"], Code::ElfNotElf),
+        (&["file too short", "cannot read file data"], Code::ElfTruncated),
+        (&["wrong ELF class"], Code::ElfClass),
+        (&["cannot dynamically load", "only ET_DYN"], Code::ElfType),
+        (&["object file has no dynamic section"], Code::ElfStatic),
+        (&["ELF file OS ABI invalid", "ELF file ABI version invalid"], Code::ElfOsAbi),
+        (&["unsupported relocation type", "unexpected reloc type"], Code::ElfMachine),
         (
             &[
                 "object file has no loadable segments",
@@ -24,21 +35,21 @@ pub(crate) fn code(message: &str, path: &str) -> Option<&'static str> {
                 "ELF file's phentsize",
                 "nonzero padding in e_ident",
             ],
-            "elf.malformed",
+            Code::ElfMalformed,
         ),
-        (&["Dynamic loading not supported"], "host.static"),
+        (&["Dynamic loading not supported"], Code::HostStatic),
     ];
     let said = |needles: &[&str]| needles.iter().any(|needle| message.contains(needle));
     if let Some((_, code)) = sentences.iter().find(|(needles, _)| said(needles)) {
-        return Some(code);
+        return Some(*code);
     }
     let missing = ["No such file or directory", "cannot open shared object file"];
-    (said(&missing) && !message.contains(&format!("{path}:"))).then_some("library.missing")
+    (said(&missing) && !message.contains(&format!("{path}:"))).then_some(Code::LibraryMissing)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::code;
+    use super::code_of_message;
 
     /// Recorded from the loaders named.
     #[test]
@@ -61,6 +72,7 @@ mod tests {
             ),
             // What glibc says of another machine's file: nothing to go by.
             ("/proc/self/fd/3: cannot open shared object file: No such file or directory", None),
+            ("/a/t.so: cannot allocate memory in static TLS block", Some("libc.static-tls")),
             // musl 1.2.3
             (
                 "Error loading shared library libnobody.so.1: No such file or directory (needed by /proc/self/fd/3)",
@@ -70,7 +82,8 @@ mod tests {
             ("Error loading shared library /proc/self/fd/3: Exec format error", None),
         ];
         for (message, expected) in cases {
-            assert_eq!(code(message, "/proc/self/fd/3"), expected, "{message}");
+            let code = code_of_message(message, "/proc/self/fd/3").map(|code| code.as_str());
+            assert_eq!(code, expected, "{message}");
         }
     }
 }

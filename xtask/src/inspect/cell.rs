@@ -1,0 +1,121 @@
+//! One file in one host: what was predicted, what was observed, and whether the two agree.
+
+use plugin_compat::{Code, Layer, Verdict};
+use serde::{Deserialize, Serialize};
+
+use super::subject::Subject;
+
+/// How opening a file ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Observed {
+    pub(super) outcome: Outcome,
+    /// The loader's words, a signal or a status.
+    pub(super) message: String,
+    /// The reason that the loader's words tell, where they tell one.
+    pub(super) code: Option<Code>,
+}
+
+/// How opening a file ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Outcome {
+    /// The loader gave a handle; its constructors have run.
+    Loads,
+    /// The loader said no.
+    Refused,
+    /// The process ended before it could say anything.
+    Crashed,
+    /// It used up its time.
+    Hung,
+}
+
+/// A cell of the report, with the keys of the matrix's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Cell {
+    /// The name of the host.
+    pub(super) host: String,
+    /// The file, as it was named.
+    pub(super) artifact: String,
+    /// What the loader does, from the bytes.
+    pub(super) predicted: Outcome,
+    /// What it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) observed: Option<Outcome>,
+    /// Whether the two agree, where there are two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) agree: Option<bool>,
+    /// What speaks against it, the most fundamental first.
+    pub(super) reasons: Vec<CellReason>,
+    /// What does not keep it from loading and should be known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) remarks: Vec<String>,
+    /// The code of the reason that the loader's words tell, where they tell one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) code: Option<String>,
+    /// The loader's words, or how the process ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) message: Option<String>,
+}
+
+/// A coded reason in the report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct CellReason {
+    /// The stable code.
+    pub(super) code: String,
+    /// The sentence, with both sides and the cure.
+    pub(super) text: String,
+    /// Whether the loader itself would stop there; if not, only the judge warns.
+    pub(super) by_loader: bool,
+}
+
+/// The one loads where the other does, and where the loader says why not, that is among what was predicted.
+fn agree(seen: &Observed, predicted: Outcome, reasons: &[CellReason]) -> bool {
+    if (seen.outcome == Outcome::Loads) != (predicted == Outcome::Loads) {
+        return false;
+    }
+    // musl does not look at the machine: it stumbles over whatever comes next, which says nothing about the prediction.
+    let is_foreign = reasons.iter().any(|reason| reason.code == Code::ElfMachine.as_str());
+    let is_predicted = |code: Code| {
+        let same = |reason: &CellReason| {
+            reason.code == code.as_str()
+                // musl does not find such a function by its name.
+                || (code == Code::SymbolUndefined
+                    && reason.code == Code::LibcIndirectFunctions.as_str())
+                || (code == Code::LibcSymbolVersion && reason.code == Code::LibrarySymbolVersion.as_str())
+        };
+        reasons.iter().any(same)
+    };
+    is_foreign || seen.code.is_none_or(is_predicted)
+}
+
+impl Cell {
+    pub(super) fn of(host: &str, subject: &Subject, verdict: &Verdict, seen: Option<&Observed>) -> Cell {
+        let reasons: Vec<CellReason> = verdict
+            .reasons
+            .iter()
+            .map(|reason| CellReason {
+                code: reason.code.to_string(),
+                text: reason.text.clone(),
+                by_loader: reason.code.layer() == Layer::Loader,
+            })
+            .collect();
+        let predicted =
+            if reasons.iter().any(|reason| reason.by_loader) { Outcome::Refused } else { Outcome::Loads };
+        Cell {
+            host: host.to_owned(),
+            artifact: subject.name.clone(),
+            predicted,
+            observed: seen.map(|seen| seen.outcome),
+            agree: seen.map(|seen| agree(seen, predicted, &reasons)),
+            code: seen.and_then(|seen| seen.code).map(|code| code.to_string()),
+            reasons,
+            remarks: verdict.remarks.clone(),
+            message: seen.map(|seen| seen.message.clone()).filter(|message| !message.is_empty()),
+        }
+    }
+
+    /// Whether nothing speaks against it.
+    pub(super) fn loads(&self) -> bool {
+        self.reasons.is_empty()
+    }
+}

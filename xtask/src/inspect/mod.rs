@@ -1,0 +1,119 @@
+//! `cargo xtask inspect`: any shared object, judged from its bytes in every host, and opened there if that is asked for.
+
+mod cell;
+mod hosts;
+mod opener;
+mod portrait;
+mod report;
+mod sarif;
+mod subject;
+mod terminal;
+#[cfg(test)]
+mod tests;
+
+use anyhow::{Context, Result, bail};
+use plugin_compat::{HostReader, Policy, Verdict, judge_at, judge_unreadable};
+
+use self::cell::{Cell, Observed};
+use self::hosts::Place;
+use self::report::Report;
+use self::subject::Subject;
+use crate::error::Stop;
+use crate::flags::InspectFlags;
+use crate::ground::Ground;
+
+/// Inspects the files and prints what was found.
+///
+/// # Errors
+/// [`Stop::Disagreement`] when a file does not load somewhere, or an observation is not what was predicted; [`Stop::NotRun`] when
+/// it could not be observed here; anything else that is wrong with what was asked for.
+pub(crate) fn run(flags: &InspectFlags, ground: &Ground) -> Result<()> {
+    if flags.schema {
+        print!("{}", schema());
+        return Ok(());
+    }
+    let subjects = subject::read_all(&flags.files)?;
+    let places = hosts::select(flags, ground)?;
+    if places.is_empty() {
+        bail!("no host is left to inspect for; name others with --host or --rootfs");
+    }
+    let mut cells = Vec::new();
+    let mut not_run = Vec::new();
+    let mut versions = Vec::new();
+    for place in &places {
+        let (verdicts, version) = predict(place, &subjects)?;
+        versions.push(version);
+        let observed = if flags.observe { Some(opener::observe(place, &subjects, ground)) } else { None };
+        let observed = match observed.transpose() {
+            Ok(observed) => observed,
+            Err(error) => {
+                not_run.push(format!("{}: {error:#}", place.name));
+                None
+            }
+        };
+        for (index, (subject, verdict)) in subjects.iter().zip(&verdicts).enumerate() {
+            let seen: Option<&Observed> = observed.as_ref().map(|observed| &observed[index]);
+            cells.push(Cell::of(&place.name, subject, verdict, seen));
+        }
+    }
+    let report = Report::of(&subjects, &places, &versions, cells);
+    if flags.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else if flags.sarif {
+        println!("{}", serde_json::to_string_pretty(&sarif::render(&report))?);
+    } else {
+        print!("{}", terminal::render(&report));
+    }
+    conclude(&report, &not_run)
+}
+
+/// Judges every subject as the loader of `place` would; tells its C library's version, too.
+fn predict(place: &Place, subjects: &[Subject]) -> Result<(Vec<Verdict>, Option<String>)> {
+    let root = &place.image.rootfs;
+    let program = place.program.facts.clone();
+    let reader = match &place.program.path {
+        Some(path) => HostReader::open_at(root, &place.name, program, path),
+        None => HostReader::open(root, &place.name, program),
+    };
+    let mut reader = reader
+        .with_context(|| format!("host facts of {}", place.name))?
+        .working_in(opener::WORKING_DIRECTORY);
+    let policy = Policy::loader_only();
+    let verdicts = subjects.iter().map(|subject| match &subject.facts {
+        Ok(facts) => {
+            let path = subject.path_in(root);
+            judge_at(facts, &path, reader.learn_at(facts, &path), &policy)
+        }
+        Err(error) => judge_unreadable(error),
+    });
+    let verdicts = verdicts.collect();
+    let version =
+        reader.facts().libc.as_ref().and_then(|libc| libc.version).map(|version| version.to_string());
+    Ok((verdicts, version))
+}
+
+/// The JSON Schema of what `--json` prints.
+fn schema() -> &'static str {
+    include_str!("schema.json")
+}
+
+fn conclude(report: &Report, not_run: &[String]) -> Result<()> {
+    let disagreeing = report.cells.iter().filter(|cell| cell.agree == Some(false)).count();
+    if disagreeing > 0 {
+        bail!(Stop::Disagreement(format!(
+            "{disagreeing} of {} observations are not what was predicted",
+            report.cells.len()
+        )));
+    }
+    if !not_run.is_empty() {
+        bail!(Stop::NotRun(format!("not observed: {}", not_run.join("; "))));
+    }
+    let refused = report.cells.iter().filter(|cell| !cell.loads()).count();
+    if refused > 0 {
+        bail!(Stop::Disagreement(format!(
+            "{refused} of {} verdicts say that it does not load",
+            report.cells.len()
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! All that was found, in the form that `--json` prints.
+
+use serde::{Deserialize, Serialize};
+
+use super::cell::Cell;
+use super::hosts::Place;
+use super::portrait::{self, Portrait};
+use super::subject::Subject;
+
+/// The version of the report's form; it grows when a field goes or changes its meaning.
+const FORMAT: u32 = 1;
+
+/// All that was found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Report {
+    /// The version of this form.
+    pub(super) format: u32,
+    pub(super) hosts: Vec<HostRow>,
+    pub(super) files: Vec<FileRow>,
+    pub(super) cells: Vec<Cell>,
+    /// Observations beside predictions, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) agreement: Option<Agreement>,
+}
+
+/// A host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct HostRow {
+    pub(super) name: String,
+    pub(super) arch: String,
+    /// `gnu` or `musl`.
+    pub(super) libc: String,
+    pub(super) libc_version: Option<String>,
+    /// The path of the program in the host, where one was named.
+    pub(super) program: Option<String>,
+}
+
+/// A file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct FileRow {
+    /// As it was named.
+    pub(super) name: String,
+    /// In bytes.
+    pub(super) size: u64,
+    pub(super) sha256: String,
+    /// What its bytes say; none where `unreadable` says why.
+    pub(super) portrait: Option<Portrait>,
+    /// What the file is instead of an ELF file.
+    pub(super) unreadable: Option<String>,
+}
+
+/// How many observations were predicted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Agreement {
+    pub(super) cells: usize,
+    pub(super) agree: usize,
+    /// Of all cells, in percent.
+    pub(super) percent: f64,
+}
+
+impl Report {
+    pub(super) fn of(
+        subjects: &[Subject],
+        places: &[Place],
+        versions: &[Option<String>],
+        cells: Vec<Cell>,
+    ) -> Report {
+        let hosts = places.iter().zip(versions).map(|(place, version)| HostRow {
+            name: place.name.clone(),
+            arch: place.image.arch.to_string(),
+            libc: place.libc.to_string(),
+            libc_version: version.clone(),
+            program: place.program.path.clone(),
+        });
+        let files = subjects.iter().map(|subject| FileRow {
+            name: subject.name.clone(),
+            size: subject.size,
+            sha256: subject.sha256.clone(),
+            portrait: subject.facts.as_ref().ok().map(portrait::of),
+            unreadable: subject.facts.as_ref().err().map(ToString::to_string),
+        });
+        let agreement = Agreement::of(&cells);
+        Report { format: FORMAT, hosts: hosts.collect(), files: files.collect(), cells, agreement }
+    }
+}
+
+impl Agreement {
+    fn of(cells: &[Cell]) -> Option<Agreement> {
+        let observed: Vec<bool> = cells.iter().filter_map(|cell| cell.agree).collect();
+        let agree = observed.iter().filter(|agree| **agree).count();
+        let percent = 100.0 * agree as f64 / observed.len() as f64;
+        (!observed.is_empty()).then_some(Agreement { cells: observed.len(), agree, percent })
+    }
+}

@@ -1,0 +1,303 @@
+//! Real files, built by the machine's C compiler, inspected in small root file systems.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use plugin_compat::{ElfFacts, Machine};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::cell::{Cell, Observed, Outcome};
+use super::hosts::{Place, Program};
+use super::report::Report;
+use super::{portrait, predict, sarif, schema, subject, terminal};
+use crate::lab::{Arch, Libc};
+
+const ARCH: &str = std::env::consts::ARCH;
+
+/// A root file system with a stub of glibc 2.36 and a library in a folder that no loader searches by itself.
+struct Bench {
+    folder: TempDir,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let bench = Bench { folder: tempfile::tempdir().unwrap() };
+        let lib = format!("root/lib/{ARCH}-linux-gnu");
+        let folders = format!(r#"const char folders[] = "/{}/";"#, &lib[5..]);
+        bench.compile(&format!("{lib}/{}", loader()), &folders, &[]);
+        fs::create_dir_all(bench.path("root/lib64")).unwrap();
+        let interpreter = bench.path(&format!("root{}", interpreter()));
+        if !interpreter.exists() {
+            fs::copy(bench.path(&format!("{lib}/{}", loader())), interpreter).unwrap();
+        }
+        bench.libc(&format!("{lib}/libc.so.6"), "2.36", "GLIBC_2.17 { global: old; };");
+        bench.libc("newer/libc.so.6", "2.38", "GLIBC_2.17 { global: old; }; GLIBC_2.38 { global: newer; };");
+        bench.compile("root/opt/own/libextra.so.1", "void extra(void) {}", &["-Wl,-soname,libextra.so.1"]);
+        bench
+    }
+
+    fn libc(&self, output: &str, version: &str, script: &str) {
+        let map = self.path("libc.map");
+        fs::write(&map, script).unwrap();
+        let source = format!(
+            "const char banner[] = \"stable release version {version}.\"; void old(void) {{}} void newer(void) {{}}"
+        );
+        let script = format!("-Wl,--version-script={}", map.display());
+        self.compile(output, &source, &["-Wl,-soname,libc.so.6", &script]);
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn compile(&self, output: &str, source: &str, arguments: &[&str]) -> PathBuf {
+        let (product, code) = (self.path(output), self.path("source.c"));
+        fs::create_dir_all(product.parent().unwrap()).unwrap();
+        fs::write(&code, source).unwrap();
+        let mut cc = Command::new("cc");
+        cc.args(["-shared", "-fPIC", "-nostdlib", "-fno-stack-protector", "-fno-asynchronous-unwind-tables"]);
+        cc.args(["-Wl,-z,noexecstack", "-Wl,--build-id=none", "-o"]).arg(&product).arg(&code);
+        let finished = cc.args(arguments).current_dir(self.folder.path()).output().unwrap();
+        assert!(finished.status.success(), "{}", String::from_utf8_lossy(&finished.stderr));
+        product
+    }
+
+    fn place(&self) -> Place {
+        let rootfs = self.path("root").canonicalize().unwrap();
+        let arch = if ARCH == "x86_64" { Arch::X86_64 } else { Arch::Aarch64 };
+        let facts = ElfFacts::of_program(machine(), interpreter(), &["libc.so.6"]);
+        Place {
+            name: "host".to_owned(),
+            image: crate::exec::unpacked(&rootfs, arch),
+            libc: Libc::Gnu,
+            program: Program { facts, path: None, file: None },
+        }
+    }
+
+    fn report(&self, files: &[PathBuf], seen: Option<&[Observed]>) -> Report {
+        let subjects = subject::read_all(files).unwrap();
+        let place = self.place();
+        let (verdicts, version) = predict(&place, &subjects).unwrap();
+        let cells = subjects.iter().zip(&verdicts).enumerate();
+        let cell_of = |(at, (subject, verdict))| {
+            Cell::of(&place.name, subject, verdict, seen.map(|seen: &[Observed]| &seen[at]))
+        };
+        let cells = cells.map(cell_of).collect();
+        Report::of(&subjects, &[place], &[version], cells)
+    }
+}
+
+fn machine() -> Machine {
+    if ARCH == "x86_64" { Machine::X86_64 } else { Machine::Aarch64 }
+}
+
+fn loader() -> &'static str {
+    if ARCH == "x86_64" { "ld-linux-x86-64.so.2" } else { "ld-linux-aarch64.so.1" }
+}
+
+fn interpreter() -> &'static str {
+    if ARCH == "x86_64" { "/lib64/ld-linux-x86-64.so.2" } else { "/lib/ld-linux-aarch64.so.1" }
+}
+
+fn codes(report: &Report, at: usize) -> Vec<&str> {
+    report.cells[at].reasons.iter().map(|reason| reason.code.as_str()).collect()
+}
+
+#[test]
+fn a_file_is_judged_where_it_lies() {
+    let bench = Bench::new();
+    let source = "void extra(void); void work(void) { extra(); }";
+    let arguments = ["root/opt/own/libextra.so.1", "-Wl,-rpath,$ORIGIN/../own"];
+    let inside = bench.compile("root/opt/modules/module.so", source, &arguments);
+    let outside = bench.compile("module.so", source, &arguments);
+    let script = bench.path("module.sh");
+    fs::write(&script, "#!/bin/sh\n").unwrap();
+    let report = bench.report(&[inside, outside, script], None);
+    assert_eq!(report.hosts[0].libc_version.as_deref(), Some("2.36"));
+    assert_eq!(codes(&report, 0), [""; 0], "{:?}", report.cells[0].reasons);
+    assert_eq!(codes(&report, 1), ["library.missing"]);
+    assert_eq!(codes(&report, 2), ["elf.not-elf"]);
+    assert_eq!(report.files[2].unreadable.as_deref(), Some("not an ELF file but a script"));
+    assert_eq!(report.agreement, None);
+}
+
+#[test]
+fn what_raises_the_floor_is_named() {
+    let bench = Bench::new();
+    let source = "void old(void); void newer(void); void work(void) { old(); newer(); }";
+    let file = bench.compile("module.so", source, &["newer/libc.so.6"]);
+    let report = bench.report(std::slice::from_ref(&file), None);
+    let portrait = report.files[0].portrait.as_ref().unwrap();
+    assert_eq!(portrait.glibc_floor.as_deref(), Some("2.38"));
+    assert_eq!(portrait.raised_by, ["newer@GLIBC_2.38"]);
+    assert_eq!(portrait.floor_without_them.as_deref(), Some("2.17"));
+    assert_eq!(portrait.needs[0].library, "libc.so.6");
+    assert_eq!(portrait.needs[0].symbols, ["newer@GLIBC_2.38", "old@GLIBC_2.17"]);
+    assert_eq!(codes(&report, 0), ["libc.symbol-version"]);
+}
+
+#[test]
+fn hardening_is_read_from_the_bytes() {
+    let bench = Bench::new();
+    let read = |arguments: &[&str]| {
+        let file = bench.compile("module.so", "void *pointer = &pointer;", arguments);
+        portrait::of(&ElfFacts::parse(&fs::read(file).unwrap()).unwrap()).hardening
+    };
+    let good = read(&["-Wl,-z,relro,-z,now", "-Wl,-rpath,/opt:$ORIGIN/lib"]);
+    assert_eq!((good.relro.as_str(), good.bind_now, good.nx), ("full", true, true));
+    assert_eq!(good.unsafe_run_path, [""; 0]);
+    let bad = read(&["-Wl,-z,norelro,-z,lazy,-z,execstack", "-Wl,-rpath,lib:/tmp/a:/tmpfoo"]);
+    assert_eq!((bad.relro.as_str(), bad.bind_now, bad.nx), ("none", false, false));
+    assert_eq!(bad.unsafe_run_path, ["lib", "/tmp/a"]);
+    assert_eq!(read(&["-Wl,-z,relro,-z,lazy"]).relro, "partial");
+}
+
+#[test]
+fn observations_agree_when_outcome_and_reason_do() {
+    use Outcome::{Crashed, Loads, Refused};
+    let bench = Bench::new();
+    let good = bench.compile("good.so", "int a;", &[]);
+    let lacking = bench.compile("lacking.so", "void nobody(void); void work(void) { nobody(); }", &[]);
+    let seen = |outcome, words: &str| Observed {
+        outcome,
+        message: words.to_owned(),
+        code: plugin_compat::code_of_message(words, "/file"),
+    };
+    let undefined = "/file: undefined symbol: nobody";
+    let cases = [
+        ((Loads, ""), (Refused, undefined), 2),
+        ((Loads, ""), (Crashed, "signal 11"), 2),
+        ((Crashed, "signal 11"), (Refused, "words that nobody knows"), 1),
+        ((Refused, undefined), (Refused, "/file: file too short"), 0),
+        ((Loads, ""), (Loads, ""), 1),
+    ];
+    for (of_good, of_lacking, agree) in cases {
+        let seen = [seen(of_good.0, of_good.1), seen(of_lacking.0, of_lacking.1)];
+        let report = bench.report(&[good.clone(), lacking.clone()], Some(&seen));
+        let agreement = report.agreement.unwrap();
+        assert_eq!((agreement.cells, agreement.agree), (2, agree), "{of_good:?} {of_lacking:?}");
+    }
+}
+
+#[test]
+fn every_form_of_the_report_tells_what_is_wrong() {
+    let bench = Bench::new();
+    let files = ["a b.so", "not-elf.so"].map(|name| bench.path(name));
+    let source = "void nobody(void); void work(void) { nobody(); }";
+    bench.compile("a b.so", source, &["-Wl,-z,execstack", "-Wl,-z,norelro", "-Wl,-rpath,lib"]);
+    fs::write(&files[1], "text\n").unwrap();
+    let seen = ["undefined symbol: nobody", "invalid ELF header"].map(|words| Observed {
+        outcome: Outcome::Refused,
+        message: words.to_owned(),
+        code: plugin_compat::code_of_message(words, "/file"),
+    });
+    let report = bench.report(&files, Some(&seen));
+
+    let value = serde_json::to_value(&report).unwrap();
+    let schema: Value = serde_json::from_str(schema()).unwrap();
+    assert_eq!(violations(&value, &schema, &schema, "report"), [""; 0]);
+    let read: Report = serde_json::from_value(value).unwrap();
+    assert_eq!(read, report);
+
+    let text = terminal::render(&report);
+    let words_only = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in ["of anyone nobody", "symbol.undefined:", "unsafe run path lib", "2 of 2 observations"] {
+        assert!(words_only.contains(words), "{words:?} in\n{text}");
+    }
+    let sarif = sarif::render(&report);
+    let results = sarif["runs"][0]["results"].as_array().unwrap();
+    let rules: Vec<&str> = results.iter().filter_map(|result| result["ruleId"].as_str()).collect();
+    assert_eq!(
+        rules,
+        [
+            "symbol.undefined",
+            "hardening.relro",
+            "hardening.executable-stack",
+            "hardening.run-path",
+            "elf.not-elf"
+        ]
+    );
+    let uri = &results[0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"];
+    assert!(uri.as_str().unwrap().ends_with("/a%20b.so"), "{uri}");
+}
+
+#[test]
+fn a_report_of_another_form_is_seen() {
+    let schema: Value = serde_json::from_str(schema()).unwrap();
+    let cases = [
+        (r#"{"format": 1, "hosts": [], "files": [], "cells": []}"#, 0),
+        (r#"{"format": 2, "hosts": [], "files": [], "cells": []}"#, 1),
+        (r#"{"format": 1, "hosts": {}, "files": [], "cells": []}"#, 1),
+        (r#"{"format": 1, "hosts": [], "files": [], "cells": [], "more": 1}"#, 1),
+        (r#"{"format": 1, "hosts": [], "files": []}"#, 1),
+        (r#"{"format": 1, "hosts": [{"name": 1}], "files": [], "cells": []}"#, 5),
+    ];
+    for (text, count) in cases {
+        let found = violations(&serde_json::from_str(text).unwrap(), &schema, &schema, "report");
+        assert_eq!(found.len(), count, "{text}: {found:?}");
+    }
+}
+
+/// What of the JSON Schema vocabulary our schema uses.
+fn violations(value: &Value, schema: &Value, whole: &Value, at: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    if let Some(reference) = schema["$ref"].as_str() {
+        let part = whole.pointer(reference.trim_start_matches('#')).expect("a part of the schema");
+        return violations(value, part, whole, at);
+    }
+    if let Some(choices) = schema["anyOf"].as_array() {
+        let fits = choices.iter().any(|choice| violations(value, choice, whole, at).is_empty());
+        return if fits { found } else { vec![format!("{at} is none of what it may be")] };
+    }
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let allowed: Vec<&str> = match &schema["type"] {
+        Value::String(one) => vec![one],
+        Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
+        _ => vec![kind],
+    };
+    if !allowed.contains(&kind) {
+        found.push(format!("{at} is of type {kind}"));
+    }
+    if schema["enum"].as_array().is_some_and(|choices| !choices.contains(value))
+        || schema.get("const").is_some_and(|only| only != value)
+    {
+        found.push(format!("{at} is {value}"));
+    }
+    for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+        found.extend(violations(item, &schema["items"], whole, &format!("{at}[{index}]")));
+    }
+    if let Some(fields) = value.as_object() {
+        let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        found.extend(
+            required.filter(|name| !fields.contains_key(*name)).map(|name| format!("{at} has no {name}")),
+        );
+        for (name, field) in fields {
+            match schema["properties"].get(name) {
+                Some(part) => found.extend(violations(field, part, whole, &format!("{at}.{name}"))),
+                None => found.push(format!("{at} has {name}")),
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn programs_of_the_lab_hosts_are_known() {
+    let repository = crate::paths::repository().unwrap();
+    let lab = crate::lab::Lab::read(&repository).unwrap();
+    let known = super::hosts::platforms(&repository).unwrap();
+    for host in &lab.hosts {
+        assert!(known.contains(&(host.arch, host.libc)), "{}", host.name);
+    }
+    assert!(Path::new(&repository).join("containers/gallery/image.toml").is_file());
+}

@@ -342,7 +342,7 @@ pub(crate) struct DoctorFlags {
 #[derive(Args)]
 pub(crate) struct InspectFlags {
     /// The files.
-    #[arg(required_unless_present = "schema", value_name = "FILE")]
+    #[arg(required_unless_present_any = ["schema", "gallery"], value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     /// Only for this host image; may be repeated. Default: all of them, or none where --rootfs is given.
     #[arg(long = "host", value_name = "SUITE-ARCH-LIBC")]
@@ -362,7 +362,12 @@ pub(crate) struct InspectFlags {
     /// Print what speaks against the files as SARIF 2.1.0, for code scanning.
     #[arg(long, conflicts_with = "json")]
     pub(crate) sarif: bool,
-    /// Print the JSON Schema of what --json prints, and inspect nothing.
+    /// Inspect what it is measured on instead: every shared object in the images gallery-*, in all hosts and in those images.
+    ///
+    /// Opens them, and writes bench-results/inspect/ where at least 99.5 % agree and every disagreement is explained.
+    #[arg(long, conflicts_with_all = ["files", "hosts", "rootfs", "program", "json", "sarif"])]
+    pub(crate) gallery: bool,
+    /// Print the JSON Schema of what --json prints, or of what --gallery writes, and inspect nothing.
     #[arg(long)]
     pub(crate) schema: bool,
 }

@@ -42,8 +42,8 @@ mod policy;
 mod verdict;
 
 pub use elf::{
-    Class, ElfError, ElfFacts, Endianness, Export, Hardening, Import, Linkage, LoadTraits, Machine,
-    MissingTail, ObjectType, RequiredVersion, SymbolKind, ThreadLocalBlock,
+    Class, ElfError, ElfFacts, Endianness, Export, Filtee, Hardening, HashTables, Import, Linkage,
+    LoadTraits, Machine, MissingTail, ObjectType, RequiredVersion, SymbolKind, ThreadLocalBlock,
 };
 pub use host::{HostError, HostFacts, HostLibc, HostLibrary, HostReader};
 pub use identity::{AbiVersion, ContractNote, PluginIdentity};

@@ -139,6 +139,8 @@ codes! {
     LibcExecutableStack = "libc.executable-stack", Loader;
     /// Thread-local storage of a model that the host's C library refuses in plugins.
     LibcStaticTls = "libc.static-tls", Loader;
+    /// A library stands in for the plugin's own symbols, and the host's loader does not survive that.
+    LibcFilters = "libc.filters", Loader;
     /// Functions are chosen at load time in a way that the host's C library does not know.
     LibcIndirectFunctions = "libc.indirect-functions", Loader;
     /// Nobody provides a symbol.

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::ground::Ground;
-use crate::{bench, codegen, images, matrix};
+use crate::{bench, codegen, images, inspect, matrix};
 
 /// Checks every generated file that can be checked without running the lab.
 ///
@@ -13,5 +13,6 @@ pub(crate) fn check(ground: &Ground) -> Result<()> {
     codegen::run(true)?;
     images::check_locks(&ground.images)?;
     bench::check(&ground.repository)?;
+    inspect::check_committed(ground)?;
     matrix::check_rendering(&ground.repository)
 }

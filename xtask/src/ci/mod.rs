@@ -18,6 +18,7 @@ use crate::bench;
 use crate::engine;
 use crate::flags::{MatrixFlags, ReportFlags};
 use crate::ground::Ground;
+use crate::inspect;
 use crate::lab::Arch;
 use crate::matrix;
 use crate::process;
@@ -42,6 +43,8 @@ pub(crate) enum Step {
     Matrix,
     /// One more build, in other circumstances, gives the same artifacts, images and reports, of a cheap selection.
     Repro,
+    /// Files that are odd in one way each load in every host as predicted, and predictions for modules of others are those that are committed.
+    Inspect,
     /// Every suite of the benchmarks runs, briefly: no sample fails, and all servers answer alike.
     Bench,
     /// The docker engine comes to the same report.
@@ -77,6 +80,7 @@ fn run_step(step: Step, ground: &Ground) -> Result<()> {
         Step::Lint => in_image::lint(ground),
         Step::Msrv => msrv::check(ground),
         Step::Repro => repro::prove(ground),
+        Step::Inspect => inspect::check(ground),
         Step::Bench => bench::prove(ground),
         Step::Docker => docker::check(ground),
         Step::Test => test(ground),

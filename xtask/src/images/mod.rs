@@ -48,6 +48,7 @@ pub(crate) use self::extend::{Addition, Extension, extend};
 use self::http::Client;
 pub(crate) use self::list::list;
 pub(crate) use self::mirror::address as mirror_address;
+pub(crate) use self::pattern::any_matches;
 pub(crate) use self::renew::renew;
 pub(crate) use self::store::remove_tree;
 use self::store::{Guard, Store};
@@ -96,6 +97,12 @@ pub(crate) fn reach_mirror(options: &Options) -> Result<String> {
     let address = mirror::address(options.mirror.as_deref())?;
     Client::new().bytes(&format!("{address}/dists/bookworm/InRelease"))?;
     Ok(address)
+}
+
+/// Every image by name, with the digest that its lock says; nothing is fetched.
+pub(crate) fn locked_digests(options: &Options) -> Result<BTreeMap<String, String>> {
+    let digest = |definition: Definition| Ok((definition.name.clone(), lock::Lock::read(&definition)?.image));
+    select(options, &[])?.into_iter().map(digest).collect()
 }
 
 /// The parts that the verbs work with.

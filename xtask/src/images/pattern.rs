@@ -1,7 +1,7 @@
 //! Path patterns of definitions: `*` matches within one path component, `**` across them.
 
 /// Whether `path` (without a leading slash) matches one of `patterns`.
-pub(super) fn any_matches(patterns: &[String], path: &str) -> bool {
+pub(crate) fn any_matches(patterns: &[String], path: &str) -> bool {
     patterns.iter().any(|pattern| matches(pattern.as_bytes(), path.as_bytes()))
 }
 

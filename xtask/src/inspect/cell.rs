@@ -1,6 +1,6 @@
 //! One file in one host: what was predicted, what was observed, and whether the two agree.
 
-use plugin_compat::{Code, Layer, Verdict};
+use plugin_compat::{Code, Layer, Verdict, code_of_message};
 use serde::{Deserialize, Serialize};
 
 use super::subject::Subject;
@@ -16,7 +16,7 @@ pub(super) struct Observed {
 }
 
 /// How opening a file ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Outcome {
     /// The loader gave a handle; its constructors have run.
@@ -86,6 +86,26 @@ fn agree(seen: &Observed, predicted: Outcome, reasons: &[CellReason]) -> bool {
         reasons.iter().any(same)
     };
     is_foreign || seen.code.is_none_or(is_predicted)
+}
+
+impl Outcome {
+    /// As reports have it.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Outcome::Loads => "loads",
+            Outcome::Refused => "refused",
+            Outcome::Crashed => "crashed",
+            Outcome::Hung => "hung",
+        }
+    }
+}
+
+impl Observed {
+    /// What was seen of the file that was opened at `path`.
+    pub(super) fn of(outcome: Outcome, message: String, path: &str) -> Observed {
+        let code = (outcome == Outcome::Refused).then(|| code_of_message(&message, path)).flatten();
+        Observed { outcome, message, code }
+    }
 }
 
 impl Cell {

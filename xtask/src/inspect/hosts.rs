@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::flags::InspectFlags;
 use crate::ground::Ground;
 use crate::image::Image;
-use crate::lab::{Arch, Lab, Libc};
+use crate::lab::{Arch, Host, Lab, Libc};
 
 /// What hosts have for a program where none is named; see there.
 const PROGRAMS: &str = "containers/hosts/program.toml";
@@ -24,6 +24,8 @@ pub(super) struct Place {
     /// The C library whose loader it is.
     pub(super) libc: Libc,
     pub(super) program: Program,
+    /// The image's digest, where it is one; folders may change without anybody telling.
+    pub(super) digest: Option<String>,
 }
 
 /// The program that opens files.
@@ -63,23 +65,60 @@ pub(super) fn select(flags: &InspectFlags, ground: &Ground) -> Result<Vec<Place>
         places.extend(in_folder(rootfs, &usual, named.as_ref())?);
     }
     if flags.rootfs.is_empty() || !flags.hosts.is_empty() {
-        let lab = Lab::read(&ground.repository)?;
-        let (hosts, _) = lab.select_hosts(&flags.hosts)?;
-        for host in hosts {
-            let of_host = |usual: &&Usual| (usual.arch, usual.libc) == (host.arch, host.libc);
-            let usual = usual
-                .iter()
-                .find(of_host)
-                .with_context(|| format!("{PROGRAMS} has no program for {}-{}", host.arch, host.libc))?;
-            if named.as_ref().is_some_and(|named| (named.arch, named.libc) != (host.arch, host.libc)) {
-                continue;
-            }
-            let mut image = ground.image(&host.name)?;
-            image.rootfs = resolved(&image.rootfs)?;
-            places.push(place(host.name.clone(), image, usual, named.as_ref()));
-        }
+        places.extend(in_lab(&flags.hosts, ground, &usual, named.as_ref())?);
     }
     Ok(places)
+}
+
+/// All host images of the lab, with their usual programs.
+pub(super) fn of_lab(ground: &Ground) -> Result<Vec<Place>> {
+    in_lab(&[], ground, &usual_programs(&ground.repository)?, None)
+}
+
+/// An image with glibc that is no host of the lab, with the usual program.
+pub(super) fn of_image(name: &str, ground: &Ground) -> Result<Place> {
+    let usual = usual_programs(&ground.repository)?;
+    let image = ground.image(name)?;
+    of_platform(image, (name, Libc::Gnu), &usual, None)
+}
+
+/// The same root file system with `program`, a path in it that may be a link; called `name`.
+pub(super) fn with_program(place: &Place, name: &str, program: &str, ground: &Ground) -> Result<Place> {
+    let named = Named::read(&place.image.rootfs.join(program), &usual_programs(&ground.repository)?)?;
+    Ok(Place {
+        name: name.to_owned(),
+        image: place.image.clone(),
+        libc: named.libc,
+        program: named.in_root(&place.image.rootfs),
+        digest: place.digest.clone(),
+    })
+}
+
+fn in_lab(wanted: &[String], ground: &Ground, usual: &[Usual], named: Option<&Named>) -> Result<Vec<Place>> {
+    let lab = Lab::read(&ground.repository)?;
+    let (hosts, _) = lab.select_hosts(wanted)?;
+    let is_meant =
+        |host: &&&Host| named.is_none_or(|named| (named.arch, named.libc) == (host.arch, host.libc));
+    hosts
+        .iter()
+        .filter(is_meant)
+        .map(|host| of_platform(ground.image(&host.name)?, (host.name.as_str(), host.libc), usual, named))
+        .collect()
+}
+
+fn of_platform(
+    mut image: Image,
+    (name, libc): (&str, Libc),
+    usual: &[Usual],
+    named: Option<&Named>,
+) -> Result<Place> {
+    let usual = usual
+        .iter()
+        .find(|usual| (usual.arch, usual.libc) == (image.arch, libc))
+        .with_context(|| format!("{PROGRAMS} has no program for {}-{libc}", image.arch))?;
+    image.rootfs = resolved(&image.rootfs)?;
+    let digest = Some(image.digest.clone());
+    Ok(Place { digest, ..place(name.to_owned(), image, usual, named) })
 }
 
 fn usual_programs(repository: &Path) -> Result<Vec<Usual>> {
@@ -124,7 +163,7 @@ fn place(name: String, image: Image, usual: &Usual, named: Option<&Named>) -> Pl
         Some(named) => named.in_root(&image.rootfs),
         None => usual.program(),
     };
-    Place { name, image, libc: usual.libc, program }
+    Place { name, image, libc: usual.libc, program, digest: None }
 }
 
 fn resolved(folder: &Path) -> Result<PathBuf> {

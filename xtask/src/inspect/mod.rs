@@ -1,11 +1,16 @@
 //! `cargo xtask inspect`: any shared object, judged from its bytes in every host, and opened there if that is asked for.
 
 mod cell;
+mod compile;
+mod gallery;
 mod hosts;
+mod look;
+mod odd;
 mod opener;
 mod portrait;
 mod report;
 mod sarif;
+mod schema;
 mod subject;
 mod terminal;
 #[cfg(test)]
@@ -15,9 +20,11 @@ use anyhow::{Context, Result, bail};
 use plugin_compat::{HostReader, Policy, Verdict, judge_at, judge_unreadable};
 
 use self::cell::{Cell, Observed};
+pub(crate) use self::gallery::check_committed;
 use self::hosts::Place;
 use self::report::Report;
 use self::subject::Subject;
+use crate::engine;
 use crate::error::Stop;
 use crate::flags::InspectFlags;
 use crate::ground::Ground;
@@ -29,10 +36,14 @@ use crate::ground::Ground;
 /// it could not be observed here; anything else that is wrong with what was asked for.
 pub(crate) fn run(flags: &InspectFlags, ground: &Ground) -> Result<()> {
     if flags.schema {
-        print!("{}", schema());
+        print!("{}", if flags.gallery { gallery::schema_text() } else { schema_text() });
         return Ok(());
     }
+    if flags.gallery {
+        return gallery::run(ground);
+    }
     let subjects = subject::read_all(&flags.files)?;
+    let all: Vec<&Subject> = subjects.iter().collect();
     let places = hosts::select(flags, ground)?;
     if places.is_empty() {
         bail!("no host is left to inspect for; name others with --host or --rootfs");
@@ -41,9 +52,9 @@ pub(crate) fn run(flags: &InspectFlags, ground: &Ground) -> Result<()> {
     let mut not_run = Vec::new();
     let mut versions = Vec::new();
     for place in &places {
-        let (verdicts, version) = predict(place, &subjects)?;
+        let (verdicts, version) = predict(place, &all)?;
         versions.push(version);
-        let observed = if flags.observe { Some(opener::observe(place, &subjects, ground)) } else { None };
+        let observed = flags.observe.then(|| look::look(place, &all, &verdicts, ground, &|_| {}));
         let observed = match observed.transpose() {
             Ok(observed) => observed,
             Err(error) => {
@@ -68,7 +79,7 @@ pub(crate) fn run(flags: &InspectFlags, ground: &Ground) -> Result<()> {
 }
 
 /// Judges every subject as the loader of `place` would; tells its C library's version, too.
-fn predict(place: &Place, subjects: &[Subject]) -> Result<(Vec<Verdict>, Option<String>)> {
+fn predict(place: &Place, subjects: &[&Subject]) -> Result<(Vec<Verdict>, Option<String>)> {
     let root = &place.image.rootfs;
     let program = place.program.facts.clone();
     let reader = match &place.program.path {
@@ -78,6 +89,9 @@ fn predict(place: &Place, subjects: &[Subject]) -> Result<(Vec<Verdict>, Option<
     let mut reader = reader
         .with_context(|| format!("host facts of {}", place.name))?
         .working_in(opener::WORKING_DIRECTORY);
+    if engine::is_native(place.image.arch) {
+        reader = reader.on_this_processor();
+    }
     let policy = Policy::loader_only();
     let verdicts = subjects.iter().map(|subject| match &subject.facts {
         Ok(facts) => {
@@ -92,8 +106,17 @@ fn predict(place: &Place, subjects: &[Subject]) -> Result<(Vec<Verdict>, Option<
     Ok((verdicts, version))
 }
 
+/// Files that are odd in one way each, opened in every host; and every prediction for files of the galleries, compared with the committed one.
+///
+/// # Errors
+/// [`Stop::Disagreement`] when one is not as expected or committed, [`Stop::NotRun`] when a host cannot run here.
+pub(crate) fn check(ground: &Ground) -> Result<()> {
+    odd::check(ground)?;
+    gallery::check_predictions(ground)
+}
+
 /// The JSON Schema of what `--json` prints.
-fn schema() -> &'static str {
+fn schema_text() -> &'static str {
     include_str!("schema.json")
 }
 

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use plugin_compat::{ElfFacts, code_of_message};
+use plugin_compat::ElfFacts;
 
 use super::cell::{Observed, Outcome};
+use super::compile::{self, Recipe};
 use super::hosts::Place;
 use super::subject::{SHOWN_AT, Subject};
-use crate::atomic;
-use crate::build::{self, Room, inside, sha256};
-use crate::engine::{Exit, Job, Mount};
+use crate::build::sha256;
+use crate::engine::{self, Engine, Exit, Job, Mount};
 use crate::ground::Ground;
 
 const SOURCE: &str = include_str!("opener.c");
@@ -24,66 +24,100 @@ const OPENER_AT: &str = "/opener";
 const START_SECONDS: u64 = 60;
 const FILE_SECONDS: u64 = 30;
 
-/// Opens every subject in `place`; answers come in the order of `subjects`.
-///
-/// # Errors
-/// The opener cannot be built or run here, or the program that is named does not start. A file that crashes is an answer.
-pub(super) fn observe(place: &Place, subjects: &[Subject], ground: &Ground) -> Result<Vec<Observed>> {
-    let engine = ground.engine([place.image.arch])?;
-    engine.check(place.image.arch)?;
-    let opener = ensure_built(place, ground)?;
-    let root = &place.image.rootfs;
-    let staged = stage(subjects, root)?;
-    let paths: Vec<String> = subjects.iter().map(|subject| subject.path_in(root)).collect();
-    if let Some(odd) = paths.iter().find(|path| path.contains('\n')) {
-        bail!("{odd:?} has a line break in its name; rename it");
-    }
-    let mount = |source: &Path, target: &str| Mount {
-        source: source.to_owned(),
-        target: target.to_owned(),
-        writable: false,
-    };
-    let mut mounts = vec![mount(&opener, OPENER_AT), mount(staged.path(), SHOWN_AT)];
-    let mut env = vec![("LC_ALL".to_owned(), "C".into())];
-    let program = match &place.program.path {
-        None => OPENER_AT,
-        Some(path) => {
-            mounts.extend(place.program.file.iter().map(|file| mount(file, path)));
-            env.push(("LD_PRELOAD".to_owned(), OPENER_AT.into()));
-            path
-        }
-    };
-    let finished = engine.run(&Job {
-        env,
-        cwd: WORKING_DIRECTORY.to_owned(),
-        mounts,
-        stdin: (paths.join("\n") + "\n").into_bytes(),
-        deadline: Duration::from_secs(START_SECONDS + FILE_SECONDS * subjects.len() as u64),
-        ..Job::new(&place.image, [program])
-    })?;
-    let stdout = String::from_utf8_lossy(&finished.stdout);
-    let seen: Vec<Observed> =
-        stdout.lines().zip(&paths).map(|(line, path)| parse(line, path)).collect::<Result<_>>()?;
-    ensure!(
-        matches!(finished.exit, Exit::Code(0)) && seen.len() == subjects.len(),
-        "`{program}` in {} ended with {} after {} of {} files:\n{}",
-        place.name,
-        finished.exit,
-        seen.len(),
-        subjects.len(),
-        crate::process::tail(b"", &finished.stderr)
-    );
-    Ok(seen)
+/// The opener for one place, and what runs it there.
+pub(super) struct Opener {
+    engine: Box<dyn Engine>,
+    file: PathBuf,
+    sha256: String,
 }
 
-/// Copies of the files that a root file system does not have, each in a folder of its own.
-fn stage(subjects: &[Subject], root: &Path) -> Result<tempfile::TempDir> {
+impl Opener {
+    /// Makes it ready for `place`.
+    ///
+    /// # Errors
+    /// It cannot be built or run here.
+    pub(super) fn prepare(place: &Place, ground: &Ground) -> Result<Opener> {
+        let engine = ground.engine([place.image.arch])?;
+        engine.check(place.image.arch)?;
+        let file = ensure_built(place, ground)?;
+        let sha256 = sha256(&fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?);
+        Ok(Opener { engine, file, sha256 })
+    }
+
+    /// All that observations in `place` have in common; none where nothing tells whether the place is still the same.
+    pub(super) fn key(&self, place: &Place) -> Result<Option<String>> {
+        let Some(digest) = &place.digest else { return Ok(None) };
+        let program = match (&place.program.path, &place.program.file) {
+            (None, _) => String::new(),
+            (Some(path), None) => path.clone(),
+            (Some(path), Some(file)) => format!("{path} {}", sha256(&fs::read(file)?)),
+        };
+        let emulated = !engine::is_native(place.image.arch);
+        let name = self.engine.name();
+        Ok(Some(format!("inspect\n{name}\n{digest}\n{}\n{program}\n{emulated}", self.sha256)))
+    }
+
+    /// Opens every subject in `place`; answers come in the order of `subjects`.
+    ///
+    /// # Errors
+    /// The opener cannot be run, or the program that is named does not start. A file that crashes is an answer.
+    pub(super) fn open(&self, place: &Place, subjects: &[&Subject]) -> Result<Vec<Observed>> {
+        let root = &place.image.rootfs;
+        let staged = stage(subjects, root)?;
+        let paths: Vec<String> = subjects.iter().map(|subject| subject.path_in(root)).collect();
+        if let Some(odd) = paths.iter().find(|path| path.contains('\n')) {
+            bail!("{odd:?} has a line break in its name; rename it");
+        }
+        let mount = |source: &Path, target: &str| Mount {
+            source: source.to_owned(),
+            target: target.to_owned(),
+            writable: false,
+        };
+        let mut mounts = vec![mount(&self.file, OPENER_AT), mount(staged.path(), SHOWN_AT)];
+        let mut env = vec![("LC_ALL".to_owned(), "C".into())];
+        let program = match &place.program.path {
+            None => OPENER_AT,
+            Some(path) => {
+                mounts.extend(place.program.file.iter().map(|file| mount(file, path)));
+                env.push(("LD_PRELOAD".to_owned(), OPENER_AT.into()));
+                path
+            }
+        };
+        let finished = self.engine.run(&Job {
+            env,
+            cwd: WORKING_DIRECTORY.to_owned(),
+            mounts,
+            stdin: (paths.join("\n") + "\n").into_bytes(),
+            deadline: Duration::from_secs(START_SECONDS + FILE_SECONDS * subjects.len() as u64),
+            ..Job::new(&place.image, [program])
+        })?;
+        let stdout = String::from_utf8_lossy(&finished.stdout);
+        let seen: Vec<Observed> =
+            stdout.lines().zip(&paths).map(|(line, path)| parse(line, path)).collect::<Result<_>>()?;
+        ensure!(
+            matches!(finished.exit, Exit::Code(0)) && seen.len() == subjects.len(),
+            "`{program}` in {} ended with {} after {} of {} files:\n{}",
+            place.name,
+            finished.exit,
+            seen.len(),
+            subjects.len(),
+            crate::process::tail(b"", &finished.stderr)
+        );
+        Ok(seen)
+    }
+}
+
+/// The files that a root file system does not have, each in a folder of its own. Links where the file system can, since nobody writes to
+/// them; else copies.
+fn stage(subjects: &[&Subject], root: &Path) -> Result<tempfile::TempDir> {
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     for subject in subjects.iter().filter(|subject| !subject.lies_in(root)) {
-        let copy = folder.path().join(subject.staged());
+        let place = folder.path().join(subject.staged());
         let explain = || format!("cannot copy {}", subject.name);
-        fs::create_dir_all(copy.parent().context("a file lies in a folder")?).with_context(explain)?;
-        fs::copy(&subject.file, &copy).with_context(explain)?;
+        fs::create_dir_all(place.parent().context("a file lies in a folder")?).with_context(explain)?;
+        if !place.exists() && fs::hard_link(&subject.file, &place).is_err() {
+            fs::copy(&subject.file, &place).with_context(explain)?;
+        }
     }
     Ok(folder)
 }
@@ -97,50 +131,24 @@ fn parse(line: &str, path: &str) -> Result<Observed> {
         "hung" => Outcome::Hung,
         _ => bail!("the opener printed {line:?}"),
     };
-    let code = (outcome == Outcome::Refused).then(|| code_of_message(message, path)).flatten();
-    Ok(Observed { outcome, message: message.to_owned(), code })
+    Ok(Observed::of(outcome, message.to_owned(), path))
 }
 
 /// The opener for `place`, compiled by the toolchain image unless that was done before.
 fn ensure_built(place: &Place, ground: &Ground) -> Result<PathBuf> {
-    let toolchain = ground.image(build::TOOLCHAIN)?;
     let target = format!("{}-unknown-linux-{}", place.image.arch, place.libc);
     let preloaded = place.program.path.is_some();
-    let name = if preloaded { "opener.so" } else { "opener" };
-    let inputs = sha256(format!("{}\n{SOURCE}", toolchain.digest).as_bytes());
-    let folder = ground.repository.join("target/lab/inspect").join(&target).join(&inputs[..16]);
-    let file = folder.join(name);
-    if !file.is_file() {
-        let content = compile(&target, name, preloaded, &toolchain, ground)?;
-        atomic::write_with_mode(&file, &content, 0o755)?;
+    let mut arguments = vec!["-std=c11", "-O2", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror", "-ldl"];
+    if preloaded {
+        arguments.extend(["-fPIC", "-shared", "-DPRELOADED"]);
     }
+    let name = if preloaded { "opener.so" } else { "opener" };
+    let recipe = Recipe { name, target: &target, source: SOURCE, arguments: &arguments };
+    let file = compile::ensure(&recipe, ground)?;
     if !preloaded {
         check_needs(place, &file)?;
     }
     Ok(file)
-}
-
-fn compile(
-    target: &str,
-    name: &str,
-    preloaded: bool,
-    toolchain: &crate::image::Image,
-    ground: &Ground,
-) -> Result<Vec<u8>> {
-    let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-    fs::write(folder.path().join("opener.c"), SOURCE).context("cannot write the opener's source")?;
-    let mounts =
-        vec![Mount { source: folder.path().to_owned(), target: inside::BUILD.to_owned(), writable: true }];
-    let engine = ground.engine([])?;
-    let room = Room { engine: engine.as_ref(), image: toolchain, mounts, cwd: inside::BUILD };
-    let mut argv = vec![format!("/opt/dynlab/bin/{target}-cc")];
-    argv.extend(["-std=c11", "-O2", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"].map(str::to_owned));
-    if preloaded {
-        argv.extend(["-fPIC", "-shared", "-DPRELOADED"].map(str::to_owned));
-    }
-    argv.extend(["opener.c", "-o", name, "-ldl"].map(str::to_owned));
-    room.run(&argv, Vec::new(), None)?;
-    fs::read(folder.path().join(name)).context("the compiler wrote no opener")
 }
 
 /// A prediction is worth nothing for an opener that has other libraries in its process than the predicted program.

@@ -24,6 +24,8 @@ pub(super) struct Portrait {
     pub(super) raised_by: Vec<String>,
     /// The floor that it would have without those.
     pub(super) floor_without_them: Option<String>,
+    /// The tables by which loaders find its symbols: `gnu`, `sysv`, `both` or `none`.
+    pub(super) hash: String,
     /// Libraries that it needs, in their order, and what of them.
     pub(super) needs: Vec<Need>,
     /// Symbols that it needs and that name no library: the loader takes them from whoever has them.
@@ -79,6 +81,7 @@ pub(super) fn of(facts: &ElfFacts) -> Portrait {
         glibc_floor: facts.glibc_floor.map(|floor| floor.to_string()),
         raised_by,
         floor_without_them,
+        hash: hash(facts).to_owned(),
         needs: needs(facts),
         needs_of_anyone: facts
             .imports
@@ -90,6 +93,15 @@ pub(super) fn of(facts: &ElfFacts) -> Portrait {
         note: facts.note.identity().map(|identity| {
             format!("{} {}, ABI {}, entry {}", identity.name, identity.version, identity.abi, identity.entry)
         }),
+    }
+}
+
+fn hash(facts: &ElfFacts) -> &'static str {
+    match (facts.hash_tables.gnu, facts.hash_tables.sysv) {
+        (true, true) => "both",
+        (true, false) => "gnu",
+        (false, true) => "sysv",
+        (false, false) => "none",
     }
 }
 

@@ -17,8 +17,6 @@ pub(super) struct Subject {
     pub(super) name: String,
     /// Where it lies, links resolved.
     pub(super) file: PathBuf,
-    /// Its place among all of them, which keeps files of one name apart.
-    index: usize,
     /// In bytes.
     pub(super) size: u64,
     /// Of its content, in hexadecimal.
@@ -29,23 +27,22 @@ pub(super) struct Subject {
 
 /// Reads every file.
 pub(super) fn read_all(files: &[PathBuf]) -> Result<Vec<Subject>> {
-    let read = |(index, path): (usize, &PathBuf)| {
+    let read = |path: &PathBuf| {
         let explain = || format!("cannot read {}", path.display());
         let file = path.canonicalize().with_context(explain)?;
         let bytes = fs::read(&file).with_context(explain)?;
-        Ok(Subject {
-            name: path.display().to_string(),
-            file,
-            index,
-            size: bytes.len() as u64,
-            sha256: sha256(&bytes),
-            facts: ElfFacts::parse(&bytes),
-        })
+        Ok(Subject::of(path.display().to_string(), file, &bytes))
     };
-    files.iter().enumerate().map(read).collect()
+    files.iter().map(read).collect()
 }
 
 impl Subject {
+    /// The file called `name` that lies at `file`, links resolved, and has these bytes.
+    pub(super) fn of(name: String, file: PathBuf, bytes: &[u8]) -> Subject {
+        let (size, sha256) = (bytes.len() as u64, sha256(bytes));
+        Subject { name, file, size, sha256, facts: ElfFacts::parse(bytes) }
+    }
+
     /// Whether it belongs to the root file system `rootfs`, which is resolved.
     pub(super) fn lies_in(&self, rootfs: &Path) -> bool {
         self.file.starts_with(rootfs)
@@ -59,9 +56,10 @@ impl Subject {
         }
     }
 
-    /// Its path below the folder that is shown to hosts that do not have it.
+    /// Its path below the folder that is shown to hosts that do not have it: files of one name are kept apart, and each is
+    /// called the same in every run.
     pub(super) fn staged(&self) -> String {
         let name = self.file.file_name().unwrap_or_default().to_string_lossy();
-        format!("{}/{name}", self.index)
+        format!("{}/{name}", &self.sha256[..16])
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::cell::{Cell, Outcome};
+use super::cell::Cell;
 use super::portrait::{Hardening, Need, Portrait};
 use super::report::{FileRow, Report};
 use crate::columns::paragraph;
@@ -42,8 +42,8 @@ fn of_file(text: &mut String, file: &FileRow) {
     let Some(portrait) = &file.portrait else { return };
     let soname = portrait.soname.as_ref().map(|soname| format!(", known as {soname}")).unwrap_or_default();
     let is = format!(
-        "{} bytes, {}, {}, {}{soname}",
-        file.size, portrait.class, portrait.machine, portrait.linkage
+        "{} bytes, {}, {}, {}, symbol hash {}{soname}",
+        file.size, portrait.class, portrait.machine, portrait.linkage, portrait.hash
     );
     paragraph(text, INDENT, "  is", &is);
     for (at, need) in portrait.needs.iter().enumerate() {
@@ -90,9 +90,9 @@ fn of_hardening(hardening: &Hardening) -> String {
 }
 
 fn of_cell(text: &mut String, cell: &Cell) {
-    let mut verdict = word(cell.predicted).to_owned();
+    let mut verdict = cell.predicted.word().to_owned();
     if let Some(observed) = cell.observed {
-        let _ = write!(verdict, ", observed: {}", word(observed));
+        let _ = write!(verdict, ", observed: {}", observed.word());
     }
     if cell.agree == Some(false) {
         verdict.push_str(" - DISAGREES");
@@ -103,15 +103,6 @@ fn of_cell(text: &mut String, cell: &Cell) {
     }
     if let (Some(false), Some(message)) = (cell.agree, &cell.message) {
         paragraph(text, 4, "", &format!("the loader: {message}"));
-    }
-}
-
-fn word(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Loads => "loads",
-        Outcome::Refused => "refused",
-        Outcome::Crashed => "crashed",
-        Outcome::Hung => "hung",
     }
 }
 

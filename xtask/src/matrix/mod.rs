@@ -24,7 +24,7 @@ use std::thread;
 use anyhow::{Context, Result};
 
 use self::cell::{Cell, Observed};
-use self::memory::Memory;
+pub(crate) use self::memory::Memory;
 use self::modules::{Modules, Outcomes};
 use self::observe::Probed;
 pub(crate) use self::observe::{Place, Subject, observe};

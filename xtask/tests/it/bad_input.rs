@@ -35,7 +35,14 @@ impl Machine {
     fn with_copy() -> Machine {
         let mut machine = Machine::new();
         let copy = machine.folder.path().join("copy");
-        for part in ["lab.toml", "README.md", "containers", "bench-results/matrix", "plugins/abi"] {
+        for part in [
+            "lab.toml",
+            "README.md",
+            "containers",
+            "bench-results/inspect",
+            "bench-results/matrix",
+            "plugins/abi",
+        ] {
             copy_all(&root().join(part), &copy.join(part));
         }
         machine.repository = Some(copy);
@@ -202,6 +209,38 @@ fn a_report_that_somebody_edited_is_stale() {
     fs::write(&page, text.replacen("| works |", "| fails |", 1)).unwrap();
     let output = machine.run(&["ci", "generated"]);
     check(&output, 1, &["README.md is stale", "| fails |", "run `cargo xtask matrix`"]);
+}
+
+#[test]
+fn a_report_on_inspections_that_somebody_edited_is_stale() {
+    let machine = Machine::with_copy();
+    let repository = machine.repository.clone().unwrap();
+    let stale = |file: &str, from: &str, to: &str, parts: &[&str]| {
+        let path = repository.join(file);
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{from} in {file}");
+        fs::write(&path, text.replacen(from, to, 1)).unwrap();
+        check(&machine.run(&["ci", "generated"]), 1, parts);
+        fs::write(&path, text).unwrap();
+    };
+    let renew = "run `cargo xtask inspect --gallery`";
+    let (report, page) = ("bench-results/inspect/inspect.json", "bench-results/inspect/README.md");
+    stale(page, "glibc 2.36", "glibc 2.99", &["README.md is stale", "glibc 2.99", renew]);
+    stale(report, "\"observed\":\"refused\"", "\"observed\":\"crashed\"", &["README.md is stale", renew]);
+    stale(
+        report,
+        "\"image_digest\":\"sha256:",
+        "\"image_digest\":\"sha256:00",
+        &["was another image", renew],
+    );
+    let explained = "containers/gallery/explained.toml";
+    stale(
+        explained,
+        "[[explained]]",
+        "[[explained]]\nfiles = [\"nobody\"]\nhosts = [\"*\"]\nwhy = \"none\"\n\n[[explained]]",
+        &["explains nothing", "nobody"],
+    );
+    stale(explained, "why = \"", "why = \"Otherwise, ", &["explains otherwise"]);
 }
 
 #[test]

@@ -3,14 +3,18 @@
 use std::sync::Arc;
 
 use goblin::elf::dynamic::{
-    DF_1_NOOPEN, DF_1_NOW, DF_1_PIE, DF_BIND_NOW, DF_STATIC_TLS, DF_TEXTREL, DT_BIND_NOW, DT_FLAGS,
-    DT_FLAGS_1, DT_NEEDED, DT_NULL, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRSZ, DT_STRTAB, DT_TEXTREL,
+    DF_1_NODEFLIB, DF_1_NOOPEN, DF_1_NOW, DF_1_PIE, DF_BIND_NOW, DF_STATIC_TLS, DF_TEXTREL, DT_BIND_NOW,
+    DT_FLAGS, DT_FLAGS_1, DT_GNU_HASH, DT_HASH, DT_NEEDED, DT_NULL, DT_RPATH, DT_RUNPATH, DT_SONAME,
+    DT_STRSZ, DT_STRTAB, DT_TEXTREL,
 };
 
-use super::{ElfError, Window, image::Image, window::Names};
+use super::{ElfError, Filtee, HashTables, Window, image::Image, window::Names};
 
 /// DT_RELR, generic ABI: relative relocations in packed form.
 pub(super) const DT_RELR: u64 = 36;
+/// Libraries that stand in for the file's own symbols; see Oracle's *Linkers and Libraries Guide*, "Shared Objects as Filters".
+const DT_AUXILIARY: u64 = 0x7fff_fffd;
+const DT_FILTER: u64 = 0x7fff_ffff;
 
 /// The entries up to the terminator.
 pub(super) struct DynamicTable<'a>(Window<'a>);
@@ -45,6 +49,17 @@ impl<'a> DynamicTable<'a> {
         self.entries().filter(|(tag, _)| *tag == DT_NEEDED).map(|(_, offset)| names.get(offset)).collect()
     }
 
+    pub(super) fn filtees(&self, names: &Names<'_>) -> Result<Vec<Filtee>, ElfError> {
+        self.entries()
+            .filter(|(tag, _)| matches!(*tag, DT_AUXILIARY | DT_FILTER))
+            .map(|(tag, offset)| Ok(Filtee { library: names.get(offset)?, required: tag == DT_FILTER }))
+            .collect()
+    }
+
+    pub(super) fn hash_tables(&self) -> HashTables {
+        HashTables { gnu: self.value(DT_GNU_HASH).is_some(), sysv: self.value(DT_HASH).is_some() }
+    }
+
     pub(super) fn soname(&self, names: &Names<'_>) -> Result<Option<Arc<str>>, ElfError> {
         self.value(DT_SONAME).map(|offset| names.get(offset)).transpose()
     }
@@ -65,6 +80,10 @@ impl<'a> DynamicTable<'a> {
 
     pub(super) fn forbids_opening(&self) -> bool {
         self.has_flag_1(DF_1_NOOPEN)
+    }
+
+    pub(super) fn skips_default_folders(&self) -> bool {
+        self.has_flag_1(DF_1_NODEFLIB)
     }
 
     pub(super) fn binds_now(&self) -> bool {

@@ -74,6 +74,12 @@ pub struct ElfFacts {
     pub required_versions: Vec<RequiredVersion>,
     /// Versions it defines itself.
     pub defined_versions: Vec<Arc<str>>,
+    /// Libraries that stand in for its own symbols.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub filtees: Vec<Filtee>,
+    /// The tables by which its symbols are found.
+    #[serde(default)]
+    pub hash_tables: HashTables,
     /// Whether its symbols have versions, be it their own or those that they ask for (DT_VERSYM).
     #[serde(default)]
     pub versioned: bool,
@@ -83,6 +89,9 @@ pub struct ElfFacts {
     pub exports: Vec<Export>,
     /// The contract's note.
     pub note: ContractNote,
+    /// Symbols of its own that relocations ask for and that only references with their version bind to, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hidden_references: Vec<Arc<str>>,
     /// Properties that decide loading on some hosts.
     pub traits: LoadTraits,
     /// The thread-local block of the file (PT_TLS); none if it has no thread-local variables.
@@ -140,6 +149,9 @@ pub struct LoadTraits {
     /// It may be linked with, and not be opened while a program runs (DF_1_NOOPEN).
     #[serde(default)]
     pub not_to_be_opened: bool,
+    /// What it needs is not to be searched in the loader's default folders (DF_1_NODEFLIB); musl does not heed it.
+    #[serde(default)]
+    pub no_default_folders: bool,
     /// The x86-64 level (1 to 4) the file was marked to need.
     pub x86_64_level: Option<u8>,
 }
@@ -152,6 +164,26 @@ pub struct ThreadLocalBlock {
     pub size: u64,
     /// Its alignment in bytes.
     pub alignment: u64,
+}
+
+/// A library that stands in for a file's own symbols: it comes in with the file and is searched before it. musl does not know such.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Filtee {
+    /// Its name.
+    pub library: Arc<str>,
+    /// Whether the file does not load without it (DT_FILTER rather than DT_AUXILIARY).
+    pub required: bool,
+}
+
+/// The tables by which loaders find a file's symbols; glibc and musl take the first of these that is there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct HashTables {
+    /// DT_GNU_HASH.
+    pub gnu: bool,
+    /// DT_HASH, of the generic ABI.
+    pub sysv: bool,
 }
 
 /// What makes a file harder to abuse. See ld(1): `-z relro`, `-z now`.
@@ -270,9 +302,12 @@ impl ElfFacts {
             glibc_floor: None,
             required_versions: Vec::new(),
             defined_versions: Vec::new(),
+            filtees: Vec::new(),
+            hash_tables: HashTables::default(),
             versioned: false,
             imports: Vec::new(),
             exports: Vec::new(),
+            hidden_references: Vec::new(),
             note: ContractNote::Missing,
             traits: LoadTraits::default(),
             thread_local: None,
@@ -331,11 +366,15 @@ impl ElfFacts {
         self.traits.initial_exec_tls = symbols.initial_exec_tls;
         self.traits.indirect_functions = symbols.indirect_functions;
         self.traits.packed_relocations = dynamic.value(DT_RELR).is_some();
+        self.traits.no_default_folders = dynamic.skips_default_folders();
+        self.filtees = dynamic.filtees(&names)?;
+        self.hash_tables = dynamic.hash_tables();
         self.versioned = versions.are_there();
         self.required_versions = versions.required;
         self.defined_versions = versions.defined;
         self.imports = symbols.imports;
         self.exports = symbols.exports;
+        self.hidden_references = symbols.hidden_references;
         Ok(())
     }
 

@@ -76,6 +76,8 @@ pub struct Export {
 pub(super) struct Symbols {
     pub(super) imports: Vec<Import>,
     pub(super) exports: Vec<Export>,
+    /// See [`ElfFacts`](super::ElfFacts).
+    pub(super) hidden_references: Vec<Arc<str>>,
     /// See [`LoadTraits`](super::LoadTraits).
     pub(super) initial_exec_tls: bool,
     /// See [`LoadTraits`](super::LoadTraits).
@@ -112,6 +114,10 @@ impl Symbols {
                 symbols.initial_exec_tls |= references.is_thread_pointer_offset(index);
                 symbols.indirect_functions |=
                     kind == SymbolKind::IndirectFunction && references.refers_to(index);
+                let hidden = version_index.is_some_and(|index| index & HIDDEN != 0);
+                if hidden && references.refers_to(index) {
+                    symbols.hidden_references.push(names.get(symbol.st_name as u64)?);
+                }
                 let is_visible = !matches!(st_visibility(symbol.st_other), STV_HIDDEN | STV_INTERNAL);
                 let is_placed =
                     symbol.st_value != 0 || symbol.st_shndx == SHN_ABS || kind == SymbolKind::ThreadLocal;
@@ -119,7 +125,7 @@ impl Symbols {
                     symbols.exports.push(Export {
                         name: names.get(symbol.st_name as u64)?,
                         version: version.map(|name| name.version.clone()),
-                        hidden: version_index.is_some_and(|index| index & HIDDEN != 0),
+                        hidden,
                         kind,
                     });
                 }
@@ -135,6 +141,7 @@ impl Symbols {
             }
         }
         symbols.imports.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
+        symbols.hidden_references.sort();
         symbols.exports.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
         Ok(symbols)
     }

@@ -3,6 +3,7 @@
 mod cache;
 mod error;
 mod libc_version;
+mod processor;
 mod read;
 mod resolve;
 mod root;
@@ -36,6 +37,9 @@ pub struct HostFacts {
     /// Where the program is when it opens plugins: what relative folders of run paths start from. They lead nowhere without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_directory: Option<String>,
+    /// The x86-64 level (1 to 4) of the processor that it runs on: glibc has folders for libraries that need newer ones. None is level 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub x86_64_level: Option<u8>,
     /// The C library it runs on; none for a static program.
     pub libc: Option<HostLibc>,
     /// The contract it offers.
@@ -43,7 +47,8 @@ pub struct HostFacts {
     /// Folders searched for libraries by default, in order, as paths inside the root.
     pub search_path: Vec<String>,
     /// Where a name that was asked for leads: the path of a library in [`HostFacts::libraries`], or nowhere.
-    /// A key is a library's name, searched by default, or an absolute path.
+    /// A key is a library's name, searched by default, or that behind a colon, searched everywhere but in the loader's default folders, or
+    /// an absolute path.
     pub lookups: BTreeMap<String, Option<String>>,
     /// The libraries found, by their path inside the root, links resolved.
     pub libraries: BTreeMap<String, HostLibrary>,

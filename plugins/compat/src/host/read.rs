@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::libc_version::{glibc_version, musl_version};
 use super::root::Root;
-use super::{HostError, HostFacts, HostLibc, HostLibrary, cache, load, search};
+use super::{HostError, HostFacts, HostLibc, HostLibrary, cache, load, processor, search};
 use crate::{AbiVersion, ElfFacts, LibcFamily};
 
 /// Collects [`HostFacts`] from a root file system, reading only the libraries that are asked for.
@@ -70,7 +70,8 @@ impl HostReader {
         let folders = environment.split([':', ';']).filter(|folder| folder.starts_with('/'));
         let program_path = executable.to_str().map(str::to_owned);
         let folders = folders.map(str::to_owned).collect();
-        Self::with_environment(Path::new("/"), &name, program, program_path, folders)
+        let reader = Self::with_environment(Path::new("/"), &name, program, program_path, folders)?;
+        Ok(reader.on_this_processor())
     }
 
     fn with_environment(
@@ -89,6 +90,7 @@ impl HostReader {
                 program,
                 program_path,
                 working_directory: None,
+                x86_64_level: None,
                 libc: None,
                 abi: AbiVersion::CURRENT,
                 search_path: Vec::new(),
@@ -105,6 +107,17 @@ impl HostReader {
     /// folders of run paths lead nowhere.
     pub fn working_in(mut self, folder: &str) -> Self {
         self.facts.working_directory = Some(folder.to_owned());
+        self
+    }
+
+    /// Says that the program runs on the processor that this runs on. Without it, libraries that glibc has beside the plain ones
+    /// for newer processors (`glibc-hwcaps`) are not looked for.
+    pub fn on_this_processor(mut self) -> Self {
+        self.facts.x86_64_level = processor::level_of_this();
+        // Where the program's own needs led to may be elsewhere now.
+        let libc = self.facts.libc.as_ref().map(|libc| libc.path.clone());
+        self.facts.lookups.retain(|_, found| found.is_some() && *found == libc);
+        self.read_unread(None);
         self
     }
 
@@ -197,17 +210,25 @@ impl HostReader {
         if key.starts_with('/') {
             return vec![key.to_owned()];
         }
+        let (name, takes_defaults) = key.strip_prefix(':').map_or((key, true), |name| (name, false));
+        let (environment, built_in) = self.facts.search_path.split_at(self.environment.len());
+        let is_default = |path: &str| built_in.iter().any(|folder| path.starts_with(&format!("{folder}/")));
         let cached = self
             .ld_so_cache
             .as_deref()
-            .and_then(|cache| cache::look_up(cache, self.facts.program.machine, key));
-        let (environment, built_in) = self.facts.search_path.split_at(self.environment.len());
-        let in_folder = |folder: &String| format!("{folder}/{key}");
+            .and_then(|cache| cache::look_up(cache, self.facts.program.machine, name))
+            .filter(|path| takes_defaults || !is_default(path));
+        let defaults = if takes_defaults { built_in } else { &[] };
+        let newer = processor::folders(&self.facts);
+        let in_folder = |folder: &String| -> Vec<String> {
+            let of_newer = newer.iter().map(|newer| format!("{folder}/{newer}/{name}"));
+            of_newer.chain([format!("{folder}/{name}")]).collect()
+        };
         environment
             .iter()
-            .map(in_folder)
+            .flat_map(in_folder)
             .chain(cached.map(str::to_owned))
-            .chain(built_in.iter().map(in_folder))
+            .chain(defaults.iter().flat_map(in_folder))
             .collect()
     }
 

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::processor;
 use super::run_path::{expand, musl_heeds};
 use super::search::{is_c_library_to_musl, is_musl_itself};
 use super::{HostFacts, HostLibrary};
-use crate::{ElfFacts, LibcFamily};
+use crate::{ElfFacts, Filtee, LibcFamily};
 
 /// A file in the process after the plugin was loaded.
 pub(crate) struct LoadedObject<'a> {
@@ -17,6 +18,15 @@ pub(crate) struct LoadedObject<'a> {
     pub(crate) facts: &'a ElfFacts,
     /// The object whose need brought it in, by its place in the same list; none for the first one of a list.
     loaded_by: Option<usize>,
+    /// Whether it stands in for symbols of the object that brought it in.
+    is_filtee: bool,
+}
+
+impl LoadedObject<'_> {
+    /// Whether it stands in for symbols of the plugin itself.
+    pub(crate) fn stands_in_for_plugin(&self) -> bool {
+        self.is_filtee && self.loaded_by == Some(0)
+    }
 }
 
 /// A needed library that does not come in.
@@ -32,7 +42,10 @@ pub(crate) enum Resolved<'a> {
         path: &'a str,
         facts: &'a ElfFacts,
     },
-    Missing,
+    Missing {
+        /// Whether the loader was told not to search its default folders.
+        skips_defaults: bool,
+    },
     Unusable {
         path: &'a str,
         problem: String,
@@ -71,14 +84,20 @@ pub(crate) fn load<'a>(
     let mut resolution =
         Resolution { global: Vec::new(), local: Vec::new(), unresolved: Vec::new(), unread: Vec::new() };
     let program_path = host.program_path.as_deref();
-    let program =
-        LoadedObject { name: "the program", path: program_path, facts: &host.program, loaded_by: None };
+    let program = LoadedObject {
+        name: "the program",
+        path: program_path,
+        facts: &host.program,
+        loaded_by: None,
+        is_filtee: false,
+    };
     resolution.global = closure(host, program, &[], &mut resolution.unresolved);
     // A program that runs has what it needs; only what was not looked up matters here.
     let unread_of_program = std::mem::take(&mut resolution.unresolved);
     if let Some((facts, path)) = plugin {
-        let plugin = LoadedObject { name: "the plugin", path, facts, loaded_by: None };
-        resolution.local = closure(host, plugin, &resolution.global, &mut resolution.unresolved);
+        let plugin = LoadedObject { name: "the plugin", path, facts, loaded_by: None, is_filtee: false };
+        let local = closure(host, plugin, &resolution.global, &mut resolution.unresolved);
+        resolution.local = filtees_first(local);
     }
     for unresolved in unread_of_program.iter().chain(&resolution.unresolved) {
         if let Resolved::Unread { key } = &unresolved.why {
@@ -94,15 +113,20 @@ fn closure<'a>(
     loaded: &[LoadedObject<'a>],
     unresolved: &mut Vec<Unresolved<'a>>,
 ) -> Vec<LoadedObject<'a>> {
+    let is_musl = host.libc_family() == Some(LibcFamily::Musl);
     let mut objects = vec![first];
     let mut asked = BTreeMap::new();
     let mut next = 0;
     while next < objects.len() {
         let requester = next;
         next += 1;
-        for name in &objects[requester].facts.needed {
+        let facts = objects[requester].facts;
+        let needed = facts.needed.iter().map(|name| (&**name, None));
+        let filtees: &[Filtee] = if is_musl { &[] } else { &facts.filtees };
+        let filtees = filtees.iter().map(|filtee| (&*filtee.library, Some(filtee.required)));
+        for (name, filtee) in needed.chain(filtees) {
             let is_loaded = loaded.iter().chain(&objects).any(|object| answers_to(object, name, host));
-            if is_loaded || asked.insert(&**name, ()).is_some() {
+            if is_loaded || asked.insert(name, ()).is_some() {
                 continue;
             }
             match resolve(host, name, &ancestry(&objects, requester, loaded.first())) {
@@ -114,9 +138,12 @@ fn closure<'a>(
                             path: Some(path),
                             facts,
                             loaded_by: Some(requester),
+                            is_filtee: filtee.is_some(),
                         });
                     }
                 }
+                // Loaded where it is there, and not missed otherwise.
+                Resolved::Missing { .. } | Resolved::Unusable { .. } if filtee == Some(false) => {}
                 why => {
                     let needed_by = objects[requester].name;
                     unresolved.push(Unresolved { needed_by, library: name, why });
@@ -125,6 +152,21 @@ fn closure<'a>(
         }
     }
     objects
+}
+
+/// The same objects in the order in which symbols are searched: what stands in for an object comes before it (elf/dl-deps.c).
+fn filtees_first(objects: Vec<LoadedObject<'_>>) -> Vec<LoadedObject<'_>> {
+    if !objects.iter().any(|object| object.is_filtee) {
+        return objects;
+    }
+    let mut order: Vec<usize> = Vec::new();
+    for (at, object) in objects.iter().enumerate() {
+        let before = object.loaded_by.filter(|_| object.is_filtee);
+        let place = before.and_then(|filter| order.iter().position(|one| *one == filter));
+        order.insert(place.unwrap_or(order.len()), at);
+    }
+    let mut objects: Vec<_> = objects.into_iter().map(Some).collect();
+    order.into_iter().filter_map(|at| objects[at].take()).collect()
 }
 
 /// The object whose need is looked at, the one that brought it in, and so on up to the plugin, and the program that opened it.
@@ -155,16 +197,30 @@ fn resolve<'a>(host: &'a HostFacts, name: &'a str, ancestry: &[&LoadedObject<'_>
     if let Some(libc) = host.libc.as_ref().filter(|_| is_musl && is_musl_itself(name)) {
         return open(host, &libc.path);
     }
+    let requester = ancestry.first();
     if name.contains('/') {
-        return look_up(host, name).unwrap_or(Resolved::Missing);
+        // musl takes a dollar sign in a needed name for what it is.
+        let path = if is_musl && name.starts_with('/') {
+            Some(name.to_owned())
+        } else {
+            expand(name, requester.and_then(|object| object.path), host)
+        };
+        let found = path.and_then(|path| look_up(host, &path));
+        return found.unwrap_or(Resolved::Missing { skips_defaults: false });
     }
+    let newer = processor::folders(host);
     for (folder, object) in run_path(ancestry, is_musl) {
         let Some(folder) = expand(folder, object.path, host) else { continue };
-        if let Some(found) = look_up(host, &format!("{folder}/{name}")) {
-            return found;
+        let of_newer = newer.iter().map(|newer| format!("{folder}/{newer}/{name}"));
+        for path in of_newer.chain([format!("{folder}/{name}")]) {
+            if let Some(found) = look_up(host, &path) {
+                return found;
+            }
         }
     }
-    look_up(host, name).unwrap_or(Resolved::Missing)
+    let skips_defaults = !is_musl && requester.is_some_and(|object| object.facts.traits.no_default_folders);
+    let key = if skips_defaults { format!(":{name}") } else { name.to_owned() };
+    look_up(host, &key).unwrap_or(Resolved::Missing { skips_defaults })
 }
 
 /// Folders that objects themselves name, in the order in which they are searched, each with the object that names it.

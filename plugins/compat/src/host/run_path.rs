@@ -60,18 +60,20 @@ fn platform(machine: Machine) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
     use crate::{AbiVersion, ElfFacts, HostLibc};
 
-    fn host(family: LibcFamily) -> HostFacts {
+    /// A host that has read nothing.
+    pub(in crate::host) fn host(family: LibcFamily) -> HostFacts {
         HostFacts {
             name: "host".to_owned(),
             program: ElfFacts::of_program(Machine::X86_64, "/lib64/ld-linux-x86-64.so.2", &["libc.so.6"]),
             program_path: None,
             working_directory: None,
+            x86_64_level: None,
             libc: Some(HostLibc { family, version: None, path: "/libc".to_owned() }),
             abi: AbiVersion::CURRENT,
             search_path: vec!["/lib/x86_64-linux-gnu".to_owned()],

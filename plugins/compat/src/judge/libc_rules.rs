@@ -6,6 +6,8 @@ use crate::{Code, ElfFacts, HostFacts, HostLibc, LibcFamily, LibcVersion, Reason
 /// First releases whose loaders apply DT_RELR.
 const GLIBC_WITH_RELR: LibcVersion = LibcVersion { major: 2, minor: 36, patch: 0 };
 const MUSL_WITH_RELR: LibcVersion = LibcVersion { major: 1, minor: 2, patch: 4 };
+/// First release that opens files in whose place others stand.
+const GLIBC_THAT_OPENS_FILTERS: LibcVersion = LibcVersion { major: 2, minor: 32, patch: 0 };
 /// First release whose `dlopen` no longer makes the stack executable.
 const GLIBC_WITHOUT_EXECUTABLE_STACK: LibcVersion = LibcVersion { major: 2, minor: 41, patch: 0 };
 
@@ -46,7 +48,23 @@ pub(super) fn loader_features(resolution: &Resolution<'_>, host: &HostFacts) -> 
             indirect_functions(object, host, libc),
         ]
     };
-    resolution.local.iter().flat_map(of_object).flatten().collect()
+    let of_objects = resolution.local.iter().flat_map(of_object).flatten();
+    of_objects.chain(filters(resolution, host, libc)).collect()
+}
+
+/// Until bug 16272 was mended, glibc took a filtee for the file that is opened, since it comes first in the order of search, and did not relocate it.
+fn filters(resolution: &Resolution<'_>, host: &HostFacts, libc: &HostLibc) -> Option<Reason> {
+    let is_old = libc.family == LibcFamily::Glibc
+        && libc.version.is_some_and(|version| version < GLIBC_THAT_OPENS_FILTERS);
+    let filtee = resolution.local.iter().find(|object| is_old && object.stands_in_for_plugin())?;
+    let text = format!(
+        "{} stands in for the plugin's own symbols (DT_FILTER, DT_AUXILIARY), host {} has {}, which opens such files from \
+         {GLIBC_THAT_OPENS_FILTERS} on and ends the process before; link without --filter and --auxiliary",
+        filtee.name,
+        host.name,
+        host.libc_name(),
+    );
+    Some(Reason::new(Code::LibcFilters, text))
 }
 
 /// glibc heeds the mark on what is opened and on all that comes in with it (elf/dl-load.c, `_dl_map_object_from_fd`).

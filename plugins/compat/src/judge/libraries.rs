@@ -25,7 +25,14 @@ fn reason(unresolved: &Unresolved<'_>, host: &HostFacts) -> Reason {
                  install the library there, or link it statically"
             ),
         ),
-        Resolved::Missing | Resolved::Found { .. } => Reason::new(
+        Resolved::Missing { skips_defaults: true } => Reason::new(
+            Code::LibraryMissing,
+            format!(
+                "{needed_by} needs {library} and is marked as not to have it searched in the default folders of host {name} \
+                 (DF_1_NODEFLIB); link without -z nodefaultlib, or with a run path to it"
+            ),
+        ),
+        Resolved::Missing { .. } | Resolved::Found { .. } => Reason::new(
             Code::LibraryMissing,
             format!(
                 "{needed_by} needs {library}, host {name} has no such file in {}; install the library there, or \

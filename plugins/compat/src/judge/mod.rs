@@ -54,6 +54,7 @@ fn judge_opened(plugin: &ElfFacts, path: Option<&str>, host: &HostFacts, policy:
         // Without a library nobody knows which symbols it would have brought.
         if of_libraries.is_empty() {
             reasons.extend(symbols::undefined(&resolution, host, &missing_versions));
+            reasons.extend(symbols::hidden(&resolution, host));
             reasons.extend(unversioned::reasons(&resolution, host));
         }
         reasons.extend(missing_versions.iter().map(|missing| missing.reason(host)));

@@ -3,7 +3,9 @@
 use super::listing::{some_of, symbols};
 use super::musl_names::plain_name;
 use crate::host::{LoadedObject, Resolution};
-use crate::{Code, ElfFacts, Export, HostFacts, Import, LibcFamily, Reason, RequiredVersion, SymbolKind};
+use crate::{
+    Code, ElfFacts, Export, HostFacts, HostLibc, Import, LibcFamily, Reason, RequiredVersion, SymbolKind,
+};
 
 /// A version that a library in the process must define and does not.
 pub(super) struct MissingVersion<'a> {
@@ -125,17 +127,51 @@ pub(super) fn provider<'a, 'b>(
     resolution: &'b Resolution<'a>,
     host: &HostFacts,
 ) -> Option<&'b LoadedObject<'a>> {
-    let mut objects = resolution.global.iter().chain(&resolution.local);
     let Some(libc) = host.libc.as_ref().filter(|libc| libc.family == LibcFamily::Musl) else {
+        let mut objects = resolution.global.iter().chain(&resolution.local);
         return objects.find(|object| {
             object.facts.exports_named(&import.name).any(|export| glibc_binds(import, export, object))
         });
     };
+    musl_provider(&import.name, resolution, libc)
+}
+
+fn musl_provider<'a, 'b>(
+    name: &str,
+    resolution: &'b Resolution<'a>,
+    libc: &HostLibc,
+) -> Option<&'b LoadedObject<'a>> {
     let defines = |name: &str| {
         let mut objects = resolution.global.iter().chain(&resolution.local);
         objects.find(|object| object.facts.exports_named(name).any(musl_binds))
     };
-    defines(&import.name).or_else(|| plain_name(libc, &import.name).and_then(defines))
+    defines(name).or_else(|| plain_name(libc, name).and_then(defines))
+}
+
+/// Symbols of an object's own that its relocations ask for and that musl does not find, since it looks at no versions and steps over what is hidden behind
+/// one.
+pub(super) fn hidden(resolution: &Resolution<'_>, host: &HostFacts) -> Vec<Reason> {
+    let Some(libc) = host.libc.as_ref().filter(|libc| libc.family == LibcFamily::Musl) else {
+        return Vec::new();
+    };
+    let of_object = |object: &LoadedObject<'_>| {
+        let is_lost = |name: &&str| musl_provider(name, resolution, libc).is_none();
+        let lost: Vec<&str> =
+            object.facts.hidden_references.iter().map(|name| &**name).filter(is_lost).collect();
+        (!lost.is_empty()).then(|| {
+            let text = format!(
+                "{} refers to its own {} {} by a version that is not the default one, and {} of host {} steps over such; \
+                 bind it when linking (-Bsymbolic), or make it the default version",
+                object.name,
+                symbols(lost.len()),
+                some_of(lost.iter().copied()),
+                host.libc_name(),
+                host.name,
+            );
+            Reason::new(Code::SymbolUndefined, text)
+        })
+    };
+    resolution.local.iter().filter_map(of_object).collect()
 }
 
 /// musl compares names only; it steps over definitions that are hidden behind their version and over kinds it does

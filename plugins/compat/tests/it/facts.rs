@@ -57,6 +57,11 @@ fn traits_are_read_from_where_the_loader_reads_them() {
     let initial_exec = library(thread_local, &["-ftls-model=initial-exec"]).traits;
     assert!(initial_exec.static_tls && initial_exec.initial_exec_tls);
     assert!(library("int a;", &["-Wl,-z,execstack"]).traits.executable_stack);
+    assert!(library("int a;", &["-Wl,-z,nodefaultlib"]).traits.no_default_folders);
+    for (style, sysv, gnu) in [("sysv", true, false), ("gnu", false, true), ("both", true, true)] {
+        let tables = library("int a;", &[&format!("-Wl,--hash-style={style}")]).hash_tables;
+        assert_eq!((tables.sysv, tables.gnu), (sysv, gnu), "{style}");
+    }
     let elsewhere = library(
         "extern __thread int other; int *work(void) { return &other; }",
         &["-ftls-model=initial-exec"],

@@ -231,6 +231,36 @@ fn libraries_that_come_in_are_judged_as_the_plugin_is() {
 }
 
 #[test]
+fn only_glibc_heeds_filters_and_the_mark_against_default_folders() {
+    let (glibc, musl) = (FakeHost::glibc("2.36"), FakeHost::musl("1.2.5"));
+    let check = |host: &FakeHost, folder: &str, source: &str, argument: &str| {
+        let extra = format!("{folder}/libextra.so.1");
+        host.workshop.library(&extra, "void extra(void) {}", &["-Wl,-soname,libextra.so.1"]);
+        let linked = if argument.contains("--") { "-Wl,--as-needed" } else { &extra };
+        let told = check_loading(host, &host.workshop.library("plugin.so", source, &[linked, argument]));
+        told.split(':').next().unwrap_or_default().to_owned()
+    };
+    let calls = "void extra(void); void work(void) { extra(); }";
+    let cases = [
+        (calls, "-Wl,-z,defs", "loads", "loads"),
+        (calls, "-Wl,-z,nodefaultlib", "library.missing", "loads"),
+        (calls, "-Wl,--filter=libextra.so.1", "loads", "symbol.undefined"),
+        (calls, "-Wl,--auxiliary=libextra.so.1", "loads", "symbol.undefined"),
+        ("int a;", "-Wl,--filter=libnobody.so.1", "library.missing", "loads"),
+        ("int a;", "-Wl,--auxiliary=libnobody.so.1", "loads", "loads"),
+    ];
+    for (source, argument, of_glibc, of_musl) in cases {
+        let multiarch = format!("root/lib/{ARCH}-linux-gnu");
+        let told = (check(&glibc, &multiarch, source, argument), check(&musl, "root/lib", source, argument));
+        assert_eq!((told.0.as_str(), told.1.as_str()), (of_glibc, of_musl), "{argument}");
+    }
+    let old = FakeHost::glibc("2.31");
+    let folder = format!("root/lib/{ARCH}-linux-gnu");
+    assert_eq!(check(&old, &folder, calls, "-Wl,--filter=libextra.so.1"), "libc.filters");
+    assert_eq!(check(&old, &folder, "int a;", "-Wl,--auxiliary=libnobody.so.1"), "loads");
+}
+
+#[test]
 fn musl_takes_every_c_library_for_itself() {
     let musl = FakeHost::musl("1.2.5");
     let check = |source: &str| {
@@ -244,6 +274,19 @@ fn musl_takes_every_c_library_for_itself() {
     let lacking = "void nobody(void); void work(void) { nobody(); }";
     assert_eq!(check(lacking), ["symbol.undefined"]);
     assert_eq!(check(&format!("int stdin; void __libc_start_main(void) {{}} {lacking}")), [""; 0]);
+}
+
+#[test]
+fn musl_does_not_find_what_a_version_hides() {
+    let source = r#"__asm__(".symver old,own@FIRST"); __asm__(".symver reference,own@FIRST");
+        void old(void) {} void reference(void); void *pointer = (void *)reference; void nobody(void) {}"#;
+    let check = |host: &FakeHost| {
+        let script = host.workshop.write("own.map", "FIRST { global: nobody; }; SECOND {} FIRST;");
+        let script = format!("-Wl,--version-script={}", script.display());
+        check_loading(host, &host.workshop.library("own.so", source, &[&script]))
+    };
+    assert_eq!(check(&FakeHost::glibc("2.36")), "loads");
+    insta::assert_snapshot!(check(&FakeHost::musl("1.2.5")), @"symbol.undefined: the plugin refers to its own symbol own by a version that is not the default one, and musl 1.2.5 of host musl-1.2.5 steps over such; bind it when linking (-Bsymbolic), or make it the default version");
 }
 
 #[test]

@@ -321,7 +321,7 @@ pub(crate) struct ReproFlags {
     /// Of images only this one; may be repeated.
     #[arg(long = "image", value_name = "NAME")]
     pub(crate) images: Vec<String>,
-    /// Where the builds lie. Default: in memory (/dev/shm) where there is plenty, else where temporary files do.
+    /// Where the builds lie. Default: where temporary files do, the second in memory (/dev/shm) if there is plenty.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) scratch: Option<PathBuf>,
     /// Leave the builds there, to look at.

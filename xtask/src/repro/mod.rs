@@ -66,14 +66,17 @@ pub(crate) fn prove(ground: &Ground) -> Result<()> {
 
 fn twice(selection: &Selection, flags: &ReproFlags, lab: &Lab, ground: &Ground) -> Result<()> {
     let known = provide(selection, lab, ground)?;
-    let scratch = match &flags.scratch {
-        Some(folder) => std::path::absolute(folder).context("--scratch is not a usable path")?,
-        None => roomiest(&ground.repository, needs(selection))?,
+    let (here, there) = match &flags.scratch {
+        Some(folder) => {
+            let folder = std::path::absolute(folder).context("--scratch is not a usable path")?;
+            (folder.clone(), folder)
+        }
+        // Not in one place, as they had better be on different file systems.
+        None => (env::temp_dir(), roomiest(&ground.repository, needs(selection))?),
     };
-    let first =
-        if flags.once { site::own(ground)? } else { site::copy(ground, &scratch, flags.keep, &known)? };
+    let first = if flags.once { site::own(ground)? } else { site::copy(ground, &here, flags.keep, &known)? };
     let (circumstances, fewest_cores) = (&first.circumstances, selection.fewest_cores);
-    let (second, means) = site::elsewhere(ground, &scratch, flags.keep, &known, circumstances, fewest_cores)?;
+    let (second, means) = site::elsewhere(ground, &there, flags.keep, &known, circumstances, fewest_cores)?;
     println!("Two builds. What differs between them, and what could not be changed:\n");
     println!("{}", table(&first.circumstances, &second.circumstances, &means));
 

@@ -108,14 +108,28 @@ pub(super) fn share(
             let is_whole = digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
             // Each by itself: the folder is the build's own, so that nobody else's unfinished files are in it.
             if is_whole && (name != "images" || known.contains(&*digest)) {
-                // Whoever builds may be somebody else, and what is downloaded by earlier versions was for its owner alone.
-                let file = source(name).join(&entry);
-                let mode = file.metadata()?.permissions().mode();
-                if namespaces == Namespaces::Plain && mode & 0o044 != 0o044 {
-                    set_mode(&file, mode | 0o044)?;
+                // The modes of what is in an image are its own.
+                if namespaces == Namespaces::Plain && name != "images" {
+                    make_readable(&source(name).join(&entry))?;
                 }
                 link(&shown.join(&entry), &folder.cache().join(name).join(&entry))?;
             }
+        }
+    }
+    Ok(())
+}
+
+/// Lets everybody read what is at and below `path`, since whoever builds may be somebody else: crates are unpacked with the modes of their archives.
+fn make_readable(path: &Path) -> Result<()> {
+    let metadata = path.symlink_metadata().with_context(|| format!("cannot look at {}", path.display()))?;
+    let mode = metadata.permissions().mode();
+    let needed = if metadata.is_dir() { 0o055 } else { 0o044 };
+    if !metadata.is_symlink() && mode & needed != needed {
+        set_mode(path, mode | needed)?;
+    }
+    if metadata.is_dir() {
+        for entry in fs::read_dir(path).with_context(|| format!("cannot list {}", path.display()))? {
+            make_readable(&entry?.path())?;
         }
     }
     Ok(())
@@ -177,6 +191,22 @@ mod tests {
             make_folder(&folder.cache().join(name)).unwrap();
         }
         share(&folder, &[digest("c")].into(), |name| cache.join(name), Namespaces::None).unwrap();
+        // For somebody else everything is readable but images, whose modes are their own.
+        for (name, digit) in [("crates", "b"), ("images", "c")] {
+            let file = cache.join(name).join(digest(digit)).join("file");
+            fs::write(&file, "text").unwrap();
+            set_mode(&file, 0o600).unwrap();
+        }
+        let others = Scratch::make(scratch.path(), "others", false).unwrap();
+        for name in SHARED {
+            make_folder(&others.cache().join(name)).unwrap();
+        }
+        share(&others, &[digest("c")].into(), |name| cache.join(name), Namespaces::Plain).unwrap();
+        let mode = |name: &str, digit: &str| {
+            let file = cache.join(name).join(digest(digit)).join("file");
+            file.metadata().unwrap().permissions().mode() & 0o777
+        };
+        assert_eq!((mode("crates", "b"), mode("images", "c")), (0o644, 0o600));
         let names = |name: &str| {
             let entries = fs::read_dir(folder.cache().join(name)).unwrap();
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>()

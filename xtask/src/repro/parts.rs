@@ -156,8 +156,11 @@ impl Part {
             Part::Release => vec![with_each(&["release"], "--arch", arches())],
             Part::Matrix if own => vec![words(&["matrix", "--check"])],
             Part::Matrix => vec![words(&["matrix"])],
+            // Last, what no command renders alone is rendered and compared there.
             Part::Reports => {
-                [&["codegen"][..], &["matrix", "render"], &["bench", "render"]].map(words).to_vec()
+                let all =
+                    [&["codegen"][..], &["matrix", "render"], &["bench", "render"], &["ci", "generated"]];
+                all.map(words).to_vec()
             }
         }
     }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::group::{Group, Rest};
 use super::unix_file::UnixFile;
-use super::{Address, Socket, SocketError, SocketOptions};
+use super::{Address, Socket, SocketError, SocketOptions, settling};
 
 /// How connections get to workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,7 +26,8 @@ pub enum Strategy {
 /// To have fewer slots, [`steer`](Self::steer) away from the highest, let its worker go on until [`is_drained`](Self::is_drained), stop it,
 /// and [`shrink`](Self::shrink). To have more, [`grow`](Self::grow), start the worker, and `steer` to it as soon as it is ready.
 ///
-/// Dropping it closes the sockets and removes the files of unix sockets that it made. It has no threads and does not block.
+/// Dropping it closes the sockets and removes the files of unix sockets that it made. It has no threads and does not block, but for what `is_drained`
+/// and `shrink` say.
 #[derive(Debug)]
 pub struct Sockets {
     strategy: Strategy,
@@ -38,8 +39,18 @@ pub struct Sockets {
     active: Vec<usize>,
     /// The kernel took the last program, so that nothing new comes to other slots.
     steers: bool,
-    /// What the slots that are not active still have to come: one for each group.
-    resting: BTreeMap<usize, Vec<Rest>>,
+    /// What the slots that are not active still have to come.
+    resting: BTreeMap<usize, Resting>,
+}
+
+/// A slot that gets nothing new.
+#[derive(Debug)]
+struct Resting {
+    since: Instant,
+    /// The kernel has finished with what it was giving to the slot at that time.
+    is_settled: bool,
+    /// One for each group.
+    of_groups: Vec<Rest>,
 }
 
 impl Sockets {
@@ -156,7 +167,7 @@ impl Sockets {
         }
         for position in 0..self.groups.len() {
             if let Err(error) = self.groups[position].grow(slots) {
-                self.groups.iter_mut().for_each(|group| group.shrink(self.slots));
+                self.close_all_but(self.slots);
                 return Err(error);
             }
         }
@@ -166,6 +177,10 @@ impl Sockets {
 
     /// Closes the sockets of the highest slots until so many are left, at least one. What waits there, or is half open, is reset, unless
     /// `net.ipv4.tcp_migrate_req` is set: [`is_drained`](Self::is_drained) says when there is nothing.
+    ///
+    /// Before that it has the kernel look for none of them any more, and waits until that is so: some milliseconds, at times a few tens, and a tenth of
+    /// a second where the system has no membarrier(2). Otherwise a connection that begins while one is closed could be reset, at worst once in a
+    /// few hundred times under load. Before Linux 5.7 that takes the capability `CAP_NET_RAW`; without it they are closed as they are.
     pub fn shrink(&mut self, slots: usize) {
         let slots = slots.max(1);
         if slots >= self.slots {
@@ -177,9 +192,17 @@ impl Sockets {
             left = (0..slots).collect();
         }
         let _ = self.steer(&left);
-        self.groups.iter_mut().for_each(|group| group.shrink(slots));
+        self.close_all_but(slots);
         self.slots = slots;
         self.resting.retain(|&slot, _| slot < slots);
+    }
+
+    fn close_all_but(&mut self, slots: usize) {
+        // Each is hidden before one wait for all.
+        if self.groups.iter().filter(|group| group.hide(slots)).count() > 0 {
+            settling::wait();
+        }
+        self.groups.iter_mut().for_each(|group| group.shrink(slots));
     }
 
     /// Has the kernel give new connections and datagrams to these slots only; no slot stands for all. Connections whose handshake has
@@ -204,7 +227,10 @@ impl Sockets {
         let now = Instant::now();
         self.resting.retain(|slot, _| !self.active.contains(slot));
         for slot in (0..self.slots).filter(|slot| !self.active.contains(slot)) {
-            let begin = || self.groups.iter().map(|_| Rest::begin(now)).collect();
+            let begin = || {
+                let of_groups = self.groups.iter().map(|_| Rest::begin(now)).collect();
+                Resting { since: now, is_settled: false, of_groups }
+            };
             self.resting.entry(slot).or_insert_with(begin);
         }
         Ok(())
@@ -221,9 +247,10 @@ impl Sockets {
     /// new connections go to; a slot without sockets of its own is always drained. Where the kernel could not be told, it only says whether
     /// nothing waits at this moment.
     ///
-    /// Ask again and again: it looks at most every 10 ms, later less often, since a look costs reading all TCP connections of the machine. A
-    /// client that began a handshake and vanished keeps it from being drained for a minute, and with `TCP_DEFER_ACCEPT` so does one that
-    /// sends nothing: have a deadline.
+    /// Ask again and again: it looks at most every 10 ms, later less often, since a look costs reading all TCP connections of the machine. The
+    /// first time it waits until the kernel has finished with what it was giving to the slot: some milliseconds, at times a few tens (membarrier(2);
+    /// a tenth of a second, without waiting, where the system has none). A client that began a handshake and vanished keeps it from being
+    /// drained for a minute, and with `TCP_DEFER_ACCEPT` so does one that sends nothing: have a deadline.
     pub fn is_drained(&mut self, slot: usize) -> bool {
         if self.is_shared() || slot >= self.slots {
             return true;
@@ -231,12 +258,17 @@ impl Sockets {
         if !self.steers {
             return !self.has_waiting(slot);
         }
-        let Some(rests) = self.resting.get_mut(&slot) else {
+        let Some(Resting { since, is_settled, of_groups }) = self.resting.get_mut(&slot) else {
             return false;
         };
+        *is_settled = *is_settled || settling::is_over(*since);
+        if !*is_settled {
+            return false;
+        }
         let now = Instant::now();
         // Each is looked at, so that their times of quiet coincide.
-        let drained = self.groups.iter().zip(rests).map(|(group, rest)| group.is_drained(slot, rest, now));
+        let drained =
+            self.groups.iter().zip(of_groups).map(|(group, rest)| group.is_drained(slot, rest, now));
         drained.filter(|drained| !drained).count() == 0
     }
 

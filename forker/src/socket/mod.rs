@@ -8,6 +8,7 @@ mod keep;
 mod open;
 mod options;
 mod owned;
+mod settling;
 mod sockopt;
 mod steering;
 pub mod systemd;

@@ -34,6 +34,18 @@ pub(super) fn attach_reuseport_program(socket: impl AsFd, program: &[Instruction
     set(socket, libc::SOL_SOCKET, libc::SO_ATTACH_REUSEPORT_CBPF, &description)
 }
 
+/// `SO_BINDTOIFINDEX` (SO_BINDTODEVICE in socket(7), by index), to an interface that there is not: the kernel finds the socket for no new packet
+/// any more. What waits in its queue stays there, and half-open connections end up there, too, as both are found by their own addresses.
+///
+/// There is no way back without privileges.
+///
+/// # Errors
+/// What setsockopt(2) says, for instance before Linux 5.7 without privileges, or where the socket is bound to an interface already.
+pub(super) fn hide(socket: impl AsFd) -> Result<(), Errno> {
+    // Indices are given in order from 1 on, and the kernel does not look whether there is such an interface (sock_bindtoindex).
+    set(socket, libc::SOL_SOCKET, libc::SO_BINDTOIFINDEX, &c_int::MAX)
+}
+
 fn set<T>(socket: impl AsFd, level: c_int, option: c_int, value: &T) -> Result<(), Errno> {
     // SAFETY:
     // - the descriptor is open, since it is borrowed;
@@ -57,7 +69,9 @@ fn set<T>(socket: impl AsFd, level: c_int, option: c_int, value: &T) -> Result<(
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
+    use std::io::{ErrorKind, Read, Write};
+    use std::net::{TcpListener, TcpStream, UdpSocket};
+    use std::time::Instant;
 
     use super::*;
 
@@ -87,5 +101,53 @@ mod tests {
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
         let nonsense = Instruction { code: 0xffff, jump_true: 0, jump_false: 0, k: 0 };
         assert_eq!(attach_reuseport_program(&socket, &[nonsense]), Err(Errno::INVAL));
+    }
+
+    /// Also what is half open, which `TCP_DEFER_ACCEPT` makes last until the client sends. Where the system lets it: Linux does from 5.7 on.
+    #[test]
+    fn a_hidden_listener_keeps_what_has_begun_and_is_found_no_more() {
+        for defers in [false, true] {
+            let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+            if defers {
+                set_defer_accept(&socket, Duration::from_secs(30)).unwrap();
+            }
+            let to = socket.local_addr().unwrap();
+            let mut client = TcpStream::connect(to).unwrap();
+            if let Err(errno) = hide(&socket) {
+                eprintln!("skipped: a socket cannot be hidden: {errno}");
+                return;
+            }
+            assert_eq!(TcpStream::connect(to).unwrap_err().kind(), ErrorKind::ConnectionRefused, "{defers}");
+            client.write_all(b"x").unwrap();
+            socket.set_nonblocking(true).unwrap();
+            let deadline = Instant::now() + Duration::from_secs(20);
+            let (mut accepted, _) = loop {
+                match socket.accept() {
+                    Ok(accepted) => break accepted,
+                    Err(error) => assert!(Instant::now() < deadline, "{defers}: {error}"),
+                }
+                std::thread::yield_now();
+            };
+            accepted.set_nonblocking(false).unwrap();
+            accepted.write_all(b"y").unwrap();
+            for mut end in [client, accepted] {
+                end.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+                assert_eq!(end.read(&mut [0; 2]).unwrap(), 1, "{defers}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_hidden_socket_gets_no_datagrams() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        sender.connect(socket.local_addr().unwrap()).unwrap();
+        if let Err(errno) = hide(&socket) {
+            eprintln!("skipped: a socket cannot be hidden: {errno}");
+            return;
+        }
+        sender.send(b"x").unwrap();
+        sender.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        assert_eq!(sender.recv(&mut [0]).unwrap_err().kind(), ErrorKind::ConnectionRefused);
     }
 }

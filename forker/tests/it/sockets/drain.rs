@@ -1,7 +1,7 @@
 //! A slot leaves, and nothing that was on its way to it is lost.
 
 use std::io::{Read, Write};
-use std::net::{TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -9,41 +9,63 @@ use forker::socket::{SocketOptions, Sockets, Strategy};
 
 use super::{address, answer_waiting, ip, is_answered, listener, per_slot, receiver, until};
 
-/// Clients stop when this is gone, also if the test fails: otherwise it would wait for them.
-struct End<'a>(&'a AtomicBool);
+/// Of a test.
+const CLIENTS: usize = 3;
 
-impl Drop for End<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+/// Clients that connect all along, one connection after the other.
+#[derive(Default)]
+struct Load {
+    is_over: AtomicBool,
+    asked: AtomicUsize,
+    lost: AtomicUsize,
+    ended: AtomicUsize,
+}
+
+impl Load {
+    /// What one of them does until it is over.
+    fn ask(&self, to: SocketAddr) {
+        while !self.is_over.load(Ordering::Relaxed) {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            if !TcpStream::connect(to).is_ok_and(|client| is_answered(&client)) {
+                self.lost.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        self.ended.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// All have had their last answer: one that had not seen the end yet asks once more.
+    fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed) == CLIENTS
+    }
+
+    #[track_caller]
+    fn assert_none_lost(&self) {
+        assert_eq!(self.lost.load(Ordering::Relaxed), 0, "of {}", self.asked());
     }
 }
 
-/// Of a test.
-const CLIENTS: usize = 3;
-/// Of thousands.
-const MOST_LOST: usize = 1;
+/// They stop when this is gone, also if the test fails: otherwise it would wait for them.
+struct End<'a>(&'a Load);
 
-/// Clients connect all along, while slots come and go: they are answered.
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.is_over.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Clients connect all along, while slots come and go: all are answered.
 #[test]
-fn slots_come_and_go_under_load_and_connections_are_answered() {
+fn slots_come_and_go_under_load_and_no_connection_is_lost() {
     let mut sockets = per_slot("127.0.0.1:0", 4);
     let to = ip(&sockets.addresses()[0]);
-    let stop = AtomicBool::new(false);
-    let (asked, lost) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let ended = AtomicUsize::new(0);
+    let load = Load::default();
     std::thread::scope(|scope| {
-        let end = End(&stop);
-        for _ in 0..CLIENTS {
-            scope.spawn(|| {
-                while !stop.load(Ordering::Relaxed) {
-                    asked.fetch_add(1, Ordering::Relaxed);
-                    if !TcpStream::connect(to).is_ok_and(|client| is_answered(&client)) {
-                        lost.fetch_add(1, Ordering::Relaxed);
-                    }
-                }
-                ended.fetch_add(1, Ordering::Relaxed);
-            });
-        }
+        let end = End(&load);
+        (0..CLIENTS).for_each(|_| _ = scope.spawn(|| load.ask(to)));
         for _ in 0..8 {
             sockets.steer(&[0, 1]).unwrap();
             for slot in [3, 2] {
@@ -57,23 +79,52 @@ fn slots_come_and_go_under_load_and_connections_are_answered() {
             sockets.grow(4).unwrap();
             sockets.steer(&[]).unwrap();
             let workers: Vec<_> = (0..4).map(|slot| listener(&sockets, slot)).collect();
-            let before = asked.load(Ordering::Relaxed);
+            let before = load.asked();
             until("some more requests", || {
                 workers.iter().for_each(|worker| _ = answer_waiting(worker));
-                asked.load(Ordering::Relaxed) > before + 30
+                load.asked() > before + 30
             });
         }
         drop(end);
         let workers: Vec<_> = (0..4).map(|slot| listener(&sockets, slot)).collect();
-        // One that had not seen the end yet asks once more.
         until("the last requests", || {
             workers.iter().for_each(|worker| _ = answer_waiting(worker));
-            ended.load(Ordering::Relaxed) == CLIENTS
+            load.has_ended()
         });
     });
-    // About one client in a hundred thousand is reset in its handshake here; the cause is not known.
-    let lost = lost.load(Ordering::Relaxed);
-    assert!(lost <= MOST_LOST, "{lost} of {}", asked.load(Ordering::Relaxed));
+    load.assert_none_lost();
+}
+
+/// While a socket is closed, the kernel still comes across it: for IPv4 before the others, as it is the newest.
+#[test]
+fn sockets_that_got_nothing_are_closed_under_load_and_no_connection_is_lost() {
+    for text in ["127.0.0.1:0", "[::1]:0"] {
+        let mut sockets = per_slot(text, 1);
+        let to = ip(&sockets.addresses()[0]);
+        let worker = listener(&sockets, 0);
+        let load = Load::default();
+        std::thread::scope(|scope| {
+            let end = End(&load);
+            (0..CLIENTS).for_each(|_| _ = scope.spawn(|| load.ask(to)));
+            scope.spawn(|| until_over(&load, || _ = answer_waiting(&worker)));
+            for _ in 0..20 {
+                sockets.grow(17).unwrap();
+                let before = load.asked();
+                until("some more requests", || load.asked() > before + 30);
+                sockets.shrink(1);
+            }
+            drop(end);
+        });
+        load.assert_none_lost();
+    }
+}
+
+/// Again and again, until the clients have ended.
+fn until_over(load: &Load, mut work: impl FnMut()) {
+    while !load.has_ended() {
+        work();
+        std::thread::yield_now();
+    }
 }
 
 #[test]

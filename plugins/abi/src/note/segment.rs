@@ -49,12 +49,14 @@ pub struct RawNotes<'a> {
     segment: &'a [u8],
     offset: usize,
     align: usize,
+    /// Everything from `offset` to here is known to be zero: a segment of empty notes is looked through once, and not once a note.
+    zeros_until: usize,
 }
 
 impl<'a> RawNotes<'a> {
     /// Starts at the beginning of `segment`; for `align` see [`find`].
     pub fn new(segment: &'a [u8], align: u64) -> RawNotes<'a> {
-        RawNotes { segment, offset: 0, align: if align == 8 { 8 } else { 4 } }
+        RawNotes { segment, offset: 0, align: if align == 8 { 8 } else { 4 }, zeros_until: 0 }
     }
 
     /// The next `size` bytes at the cursor, which then moves past them and their padding.
@@ -65,6 +67,16 @@ impl<'a> RawNotes<'a> {
         // The padding of the last note may be missing.
         self.offset = if padded < self.segment.len() { padded } else { self.segment.len() };
         Some(bytes)
+    }
+
+    /// Whether nothing but zeros is left: the end, or padding that a linker left behind the last note.
+    fn is_at_end(&mut self) -> bool {
+        if self.zeros_until <= self.offset {
+            let rest = &self.segment[self.offset..];
+            let zeros = rest.iter().position(|byte| *byte != 0).unwrap_or(rest.len());
+            self.zeros_until = self.offset + zeros;
+        }
+        self.zeros_until == self.segment.len()
     }
 
     fn take_note(&mut self) -> Option<RawNote<'a>> {
@@ -81,8 +93,7 @@ impl<'a> Iterator for RawNotes<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let start = self.offset;
-        if self.segment[start..].iter().all(|byte| *byte == 0) {
-            // The end, or padding that a linker left behind the last note.
+        if self.is_at_end() {
             return None;
         }
         let note = self.take_note();

@@ -145,3 +145,16 @@ fn total_on_hostile_bytes() {
         assert_eq!(note::find(&bytes, 4), Err(NoteError::RunsPastSegment { offset: 0 }));
     }
 }
+
+/// A null note is all zeros, as what is left behind the last one: telling them apart must not take longer with each note. If it
+/// does, this takes hours.
+#[test]
+fn millions_of_empty_notes_are_walked_once() {
+    let mut segment = vec![0; 8 << 20];
+    segment.extend(bytes_of(&NOTE));
+    // So that ours begins where a note of twelve bytes can end.
+    let segment = &segment[(8 << 20) % 12..];
+    let descriptor = note::find(segment, 4).unwrap().unwrap();
+    assert_eq!(Identity::parse(descriptor), Ok(IDENTITY));
+    assert_eq!(note::find(&[0; 8 << 20], 4), Ok(None));
+}

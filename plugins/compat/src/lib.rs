@@ -33,6 +33,7 @@
 #![forbid(unsafe_code)]
 
 mod elf;
+mod file_kind;
 mod host;
 mod identity;
 mod judge;
@@ -45,6 +46,7 @@ pub use elf::{
     Class, ElfError, ElfFacts, Endianness, Export, Filtee, Hardening, HashTables, Import, Linkage,
     LoadTraits, Machine, MissingTail, ObjectType, RequiredVersion, SymbolKind, ThreadLocalBlock,
 };
+pub use file_kind::{FileKind, UnknownFileKind};
 pub use host::{HostError, HostFacts, HostLibc, HostLibrary, HostReader};
 pub use identity::{AbiVersion, ContractNote, PluginIdentity};
 pub use judge::{judge, judge_at, judge_bytes, judge_unreadable};

@@ -43,9 +43,16 @@ pub struct Reason {
 }
 
 impl Reason {
-    /// A reason with its sentence.
+    /// A reason with its sentence. Control characters in it are written as escapes, since it names what strangers' files hold, and
+    /// ends up in logs and terminals.
     pub fn new(code: Code, text: impl Into<String>) -> Self {
-        Self { code, text: text.into() }
+        let mut text = text.into();
+        if text.contains(char::is_control) {
+            let escaped =
+                |one: char| if one.is_control() { one.escape_default().collect() } else { String::from(one) };
+            text = text.chars().map(escaped).collect();
+        }
+        Self { code, text }
     }
 }
 
@@ -99,7 +106,7 @@ macro_rules! codes {
 }
 
 codes! {
-    /// The file is no ELF file.
+    /// The file is no ELF file. What it is instead says [`ElfError::kind`](crate::ElfError::kind).
     ElfNotElf = "elf.not-elf", Loader;
     /// The file ends too early.
     ElfTruncated = "elf.truncated", Loader;
@@ -113,8 +120,11 @@ codes! {
     ElfMachine = "elf.machine", Loader;
     /// The operating system ABI is not one glibc loads.
     ElfOsAbi = "elf.os-abi", Loader;
-    /// The file is not a shared library: an executable, static or not, or an object that is not linked yet.
+    /// The file is not a shared library: an executable, static or not, an object that is not linked yet, or a core dump. Which of them says
+    /// [`ElfFacts::kind`](crate::ElfFacts::kind).
     ElfType = "elf.type", Loader;
+    /// The file holds the debug information of a linked file and nothing that could be loaded.
+    ElfDebugOnly = "elf.debug-only", Loader;
     /// The file calls itself a shared object but has no dynamic table, so there is nothing that a loader could link.
     ElfStatic = "elf.static", Loader;
     /// The file is marked as not to be opened by a program that runs.
@@ -195,5 +205,17 @@ impl TryFrom<String> for Code {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         text.parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Code, Reason};
+
+    #[test]
+    fn sentences_cannot_move_a_cursor_or_begin_a_line() {
+        let text = |text: &str| Reason::new(Code::LibraryMissing, text).text;
+        assert_eq!(text("needs libänd.so"), "needs libänd.so");
+        assert_eq!(text("needs a\u{1b}[2Jb\nERROR"), "needs a\\u{1b}[2Jb\\nERROR");
     }
 }

@@ -82,6 +82,9 @@ fn agree(seen: &Observed, predicted: Outcome, reasons: &[CellReason]) -> bool {
                 || (code == Code::SymbolUndefined
                     && reason.code == Code::LibcIndirectFunctions.as_str())
                 || (code == Code::LibcSymbolVersion && reason.code == Code::LibrarySymbolVersion.as_str())
+                // glibc asks first whether there are as many bytes as a header has, and takes debug information for what it finds in it.
+                || (code == Code::ElfTruncated && reason.code == Code::ElfNotElf.as_str())
+                || (code == Code::ElfStatic && reason.code == Code::ElfDebugOnly.as_str())
         };
         reasons.iter().any(same)
     };

@@ -12,6 +12,8 @@ pub(super) struct Portrait {
     pub(super) machine: String,
     /// Word size: `64-bit`.
     pub(super) class: String,
+    /// `little-endian` or `big-endian`.
+    pub(super) byte_order: String,
     /// How it is linked: `shared-library`, `dynamic-pie`, …
     pub(super) linkage: String,
     /// The name others need it by.
@@ -72,6 +74,7 @@ pub(super) fn of(facts: &ElfFacts) -> Portrait {
     Portrait {
         machine: facts.machine.to_string(),
         class: facts.class.to_string(),
+        byte_order: facts.endianness.to_string(),
         linkage: serde_json::to_value(facts.linkage)
             .ok()
             .and_then(|value| value.as_str().map(str::to_owned))

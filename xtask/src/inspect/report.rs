@@ -1,5 +1,6 @@
 //! All that was found, in the form that `--json` prints.
 
+use plugin_compat::{ElfError, ElfFacts, FileKind};
 use serde::{Deserialize, Serialize};
 
 use super::cell::Cell;
@@ -43,6 +44,8 @@ pub(super) struct FileRow {
     /// In bytes.
     pub(super) size: u64,
     pub(super) sha256: String,
+    /// What it is, whatever its name says.
+    pub(super) kind: FileKind,
     /// What its bytes say; none where `unreadable` says why.
     pub(super) portrait: Option<Portrait>,
     /// What the file is instead of an ELF file.
@@ -76,11 +79,30 @@ impl Report {
             name: subject.name.clone(),
             size: subject.size,
             sha256: subject.sha256.clone(),
+            kind: subject.facts.as_ref().map_or_else(ElfError::kind, ElfFacts::kind),
             portrait: subject.facts.as_ref().ok().map(portrait::of),
             unreadable: subject.facts.as_ref().err().map(ToString::to_string),
         });
         let agreement = Agreement::of(&cells);
         Report { format: FORMAT, hosts: hosts.collect(), files: files.collect(), cells, agreement }
+    }
+}
+
+impl FileRow {
+    /// Whether it is linked, and of a layout that is read in depth: of others nothing tells how hard they are to abuse.
+    pub(super) fn has_hardening(&self) -> bool {
+        let is_linked = matches!(
+            self.kind,
+            FileKind::SharedLibrary
+                | FileKind::Executable
+                | FileKind::Pie
+                | FileKind::StaticExecutable
+                | FileKind::StaticPie
+                | FileKind::NoDynamicTable
+        );
+        let is_read =
+            |portrait: &Portrait| portrait.class == "64-bit" && portrait.byte_order == "little-endian";
+        is_linked && self.portrait.as_ref().is_some_and(is_read)
     }
 }
 

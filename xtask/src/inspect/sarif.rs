@@ -23,7 +23,8 @@ pub(super) fn render(report: &Report) -> Value {
     let mut rules: BTreeMap<String, Value> = BTreeMap::new();
     for file in &report.files {
         let mut findings = of_cells(report, &file.name);
-        findings.extend(file.portrait.iter().flat_map(|portrait| of_hardening(&portrait.hardening)));
+        let portrait = file.portrait.iter().filter(|_| file.has_hardening());
+        findings.extend(portrait.flat_map(|portrait| of_hardening(&portrait.hardening)));
         for Finding { rule, level, text } in findings {
             rules.entry(rule.clone()).or_insert_with(|| json!({ "id": rule }));
             results.push(json!({

@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use super::cell::Cell;
+use plugin_compat::{Code, FileKind};
+
+use super::cell::{Cell, CellReason, Outcome};
 use super::portrait::{Hardening, Need, Portrait};
 use super::report::{FileRow, Report};
 use crate::columns::paragraph;
@@ -19,10 +21,8 @@ pub(super) fn render(report: &Report) -> String {
             text.push('\n');
         }
         of_file(&mut text, file);
-        let per_host = report.files.len();
-        for cell in report.cells.iter().skip(at).step_by(per_host) {
-            of_cell(&mut text, cell);
-        }
+        let cells: Vec<&Cell> = report.cells.iter().skip(at).step_by(report.files.len()).collect();
+        of_cells(&mut text, file, &cells);
     }
     if let Some(agreement) = &report.agreement {
         let _ = writeln!(
@@ -31,7 +31,8 @@ pub(super) fn render(report: &Report) -> String {
             agreement.agree, agreement.cells, agreement.percent
         );
     }
-    text
+    // Names of strangers may hold what moves a terminal's cursor.
+    text.replace(|one: char| one.is_control() && one != '\n', "\u{fffd}")
 }
 
 fn of_file(text: &mut String, file: &FileRow) {
@@ -41,10 +42,13 @@ fn of_file(text: &mut String, file: &FileRow) {
     }
     let Some(portrait) = &file.portrait else { return };
     let soname = portrait.soname.as_ref().map(|soname| format!(", known as {soname}")).unwrap_or_default();
-    let is = format!(
-        "{} bytes, {}, {}, {}, symbol hash {}{soname}",
-        file.size, portrait.class, portrait.machine, portrait.linkage, portrait.hash
+    let mut is = format!(
+        "{} bytes, {}, {} {}, {}",
+        file.size, file.kind, portrait.class, portrait.byte_order, portrait.machine
     );
+    if file.has_hardening() {
+        let _ = write!(is, ", symbol hash {}{soname}", portrait.hash);
+    }
     paragraph(text, INDENT, "  is", &is);
     for (at, need) in portrait.needs.iter().enumerate() {
         paragraph(text, INDENT, if at == 0 { "  needs" } else { "" }, &of_need(need));
@@ -55,7 +59,9 @@ fn of_file(text: &mut String, file: &FileRow) {
     if let Some(floor) = of_floor(portrait) {
         paragraph(text, INDENT, "  floor", &floor);
     }
-    paragraph(text, INDENT, "  hardening", &of_hardening(&portrait.hardening));
+    if file.has_hardening() {
+        paragraph(text, INDENT, "  hardening", &of_hardening(&portrait.hardening));
+    }
     if let Some(note) = &portrait.note {
         paragraph(text, INDENT, "  contract", note);
     }
@@ -89,7 +95,42 @@ fn of_hardening(hardening: &Hardening) -> String {
     words.join(", ")
 }
 
-fn of_cell(text: &mut String, cell: &Cell) {
+/// What keeps a file from loading anywhere is said once, and not once a host.
+fn of_cells(text: &mut String, file: &FileRow, cells: &[&Cell]) {
+    let Some(sentences) = against_the_file(file, cells) else {
+        cells.iter().for_each(|cell| of_cell(text, cell, &cell.reasons));
+        return;
+    };
+    let _ = writeln!(text, "  {:<24}{}", "in any host", Outcome::Refused.word());
+    sentences.iter().for_each(|sentence| paragraph(text, 4, "", sentence));
+    let seen = cells.iter().filter(|cell| cell.observed.is_some());
+    seen.for_each(|cell| of_cell(text, cell, &[]));
+}
+
+/// The sentences against a file that is no library, or for a machine that none of the hosts is.
+fn against_the_file(file: &FileRow, cells: &[&Cell]) -> Option<Vec<String>> {
+    let (first, others) = cells.split_first()?;
+    if file.kind != FileKind::SharedLibrary {
+        let is_everywhere = |reason: &&CellReason| others.iter().all(|cell| cell.reasons.contains(reason));
+        let common: Vec<String> = first.reasons.iter().filter(is_everywhere).map(sentence).collect();
+        return (!common.is_empty()).then_some(common);
+    }
+    // A single host is named.
+    let portrait = file.portrait.as_ref().filter(|_| !others.is_empty())?;
+    let is_everywhere =
+        |code: &Code| cells.iter().all(|cell| cell.reasons.iter().any(|reason| reason.code == code.as_str()));
+    let codes = [Code::ElfClass, Code::ElfEndianness, Code::ElfMachine].into_iter().filter(is_everywhere);
+    let codes: Vec<&str> = codes.map(Code::as_str).collect();
+    let Portrait { class, byte_order, machine, .. } = portrait;
+    (!codes.is_empty()).then(|| {
+        vec![format!(
+            "{}: the file is for a {class} {byte_order} {machine}, which none of these hosts is; build it for theirs",
+            codes.join(", ")
+        )]
+    })
+}
+
+fn of_cell(text: &mut String, cell: &Cell, reasons: &[CellReason]) {
     let mut verdict = cell.predicted.word().to_owned();
     if let Some(observed) = cell.observed {
         let _ = write!(verdict, ", observed: {}", observed.word());
@@ -98,9 +139,7 @@ fn of_cell(text: &mut String, cell: &Cell) {
         verdict.push_str(" - DISAGREES");
     }
     let _ = writeln!(text, "  {:<24}{verdict}", cell.host);
-    for reason in &cell.reasons {
-        paragraph(text, 4, "", &format!("{}: {}", reason.code, reason.text));
-    }
+    reasons.iter().for_each(|reason| paragraph(text, 4, "", &sentence(reason)));
     if let (Some(false), Some(message)) = (cell.agree, &cell.message) {
         paragraph(text, 4, "", &format!("the loader: {message}"));
     }
@@ -112,4 +151,8 @@ fn some_of(names: &[String]) -> String {
         Some(more) if more > 0 => format!("{shown} and {more} more"),
         _ => shown,
     }
+}
+
+fn sentence(reason: &CellReason) -> String {
+    format!("{}: {}", reason.code, reason.text)
 }

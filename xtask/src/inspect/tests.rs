@@ -227,6 +227,71 @@ fn every_form_of_the_report_tells_what_is_wrong() {
     assert!(uri.as_str().unwrap().ends_with("/a%20b.so"), "{uri}");
 }
 
+/// Each is opened in words that glibc has for it.
+#[test]
+fn what_is_no_library_is_called_what_it_is_once() {
+    let bench = Bench::new();
+    let source = bench.path("object.c");
+    fs::write(&source, "int value = 7;\n").unwrap();
+    let run = |program: &str, arguments: &[&str]| {
+        let finished =
+            Command::new(program).args(arguments).current_dir(bench.folder.path()).output().unwrap();
+        assert!(finished.status.success(), "{}", String::from_utf8_lossy(&finished.stderr));
+    };
+    run("cc", &["-c", "-o", "object.o", "object.c"]);
+    run("ar", &["rc", "archive.a", "object.o"]);
+    bench.compile("library.so", "int value = 7;", &["-g"]);
+    run("objcopy", &["--only-keep-debug", "library.so", "library.debug"]);
+    fs::write(bench.path("empty.so"), "").unwrap();
+    fs::write(bench.path("libc.so"), "/* GNU ld script */\nGROUP ( /lib/\u{1b}[2J.so )\n").unwrap();
+    let cases = [
+        (
+            "object.o",
+            "relocatable",
+            "only ET_DYN and ET_EXEC can be loaded",
+            "a relocatable object (.o), not linked yet, hosts load",
+        ),
+        ("archive.a", "archive", "invalid ELF header", "a static library (ar archive), hosts load"),
+        (
+            "library.debug",
+            "debug-only",
+            "object file has no dynamic section",
+            "debug information without its code (.debug), hosts load",
+        ),
+        ("empty.so", "empty", "file too short", "an empty file, hosts load"),
+        ("libc.so", "linker-script", "file too short", "a linker script (GNU ld), hosts load"),
+    ];
+    let files = cases.map(|(name, ..)| bench.path(name));
+    let seen = cases.map(|(_, _, words, _)| Observed::of(Outcome::Refused, words.to_owned(), "/file"));
+    let report = bench.report(&files, Some(&seen));
+    assert_eq!(report.agreement.as_ref().map(|agreement| agreement.agree), Some(cases.len()));
+    let text = terminal::render(&report);
+    let words_only = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for (row, (_, kind, _, sentence)) in report.files.iter().zip(cases) {
+        assert_eq!(row.kind.as_str(), kind);
+        assert_eq!(words_only.matches(sentence).count(), 1, "{sentence:?} in\n{text}");
+    }
+    assert_eq!(words_only.matches("in any host refused").count(), cases.len(), "{text}");
+    assert!(!words_only.contains("hardening"), "{text}");
+    assert!(!text.contains('\u{1b}'), "{text}");
+    let sarif = sarif::render(&report);
+    assert_eq!(sarif["runs"][0]["results"].as_array().map(Vec::len), Some(cases.len()), "{sarif}");
+}
+
+#[test]
+fn a_machine_that_no_host_is_is_named_once() {
+    let bench = Bench::new();
+    let file = crate::paths::repository().unwrap().join("plugins/compat/tests/files/powerpc.so");
+    let mut report = bench.report(&[file], None);
+    let told = |report: &Report| terminal::render(report).split_whitespace().collect::<Vec<_>>().join(" ");
+    let of_one = told(&report);
+    assert!(of_one.contains("host refused elf.class: the plugin is 32-bit"), "{of_one}");
+    report.cells.push(Cell { host: "another".to_owned(), ..report.cells[0].clone() });
+    let of_two = told(&report);
+    let sentence = "in any host refused elf.class, elf.endianness, elf.machine: the file is for a 32-bit big-endian powerpc";
+    assert_eq!((of_two.matches(sentence).count(), of_two.matches("elf.class").count()), (1, 1), "{of_two}");
+}
+
 #[test]
 fn a_report_of_another_form_is_seen() {
     let schema: Value = serde_json::from_str(schema_text()).unwrap();

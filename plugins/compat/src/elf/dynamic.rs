@@ -8,6 +8,7 @@ use goblin::elf::dynamic::{
     DT_STRSZ, DT_STRTAB, DT_TEXTREL,
 };
 
+use super::limits::{MOST_FOLDERS, MOST_NEEDED};
 use super::{ElfError, Filtee, HashTables, Window, image::Image, window::Names};
 
 /// DT_RELR, generic ABI: relative relocations in packed form.
@@ -46,12 +47,15 @@ impl<'a> DynamicTable<'a> {
     }
 
     pub(super) fn needed(&self, names: &Names<'_>) -> Result<Vec<Arc<str>>, ElfError> {
-        self.entries().filter(|(tag, _)| *tag == DT_NEEDED).map(|(_, offset)| names.get(offset)).collect()
+        let needed = self.entries().filter(|(tag, _)| *tag == DT_NEEDED);
+        // One more than is allowed, so that there is something to refuse.
+        needed.take(MOST_NEEDED + 1).map(|(_, offset)| names.get(offset)).collect()
     }
 
     pub(super) fn filtees(&self, names: &Names<'_>) -> Result<Vec<Filtee>, ElfError> {
         self.entries()
             .filter(|(tag, _)| matches!(*tag, DT_AUXILIARY | DT_FILTER))
+            .take(MOST_NEEDED + 1)
             .map(|(tag, offset)| Ok(Filtee { library: names.get(offset)?, required: tag == DT_FILTER }))
             .collect()
     }
@@ -111,6 +115,9 @@ impl<'a> DynamicTable<'a> {
         let list = names.get(offset)?;
         if list.is_empty() {
             return Ok(Vec::new());
+        }
+        if list.split(':').nth(MOST_FOLDERS).is_some() {
+            return Err(ElfError::malformed("its run path has more than 1024 folders"));
         }
         Ok(list.split(':').map(str::to_owned).collect())
     }

@@ -110,10 +110,43 @@ impl fmt::Display for Machine {
             Self::S390 => "s390x",
             Self::LoongArch => "loongarch",
             Self::Mips => "mips",
-            Self::Other(value) => return write!(f, "machine {value}"),
+            Self::Other(value) => {
+                return match rare_machine(*value) {
+                    Some(name) => write!(f, "{name} (machine {value})"),
+                    None => write!(f, "machine {value}"),
+                };
+            }
         })
     }
 }
+
+/// Names of machines that no host here is, so that a file for one of them can be called what it is. The numbers are the registry's of the gABI.
+fn rare_machine(value: u16) -> Option<&'static str> {
+    let name = match value {
+        e::EM_SPARC | e::EM_SPARC32PLUS => "sparc",
+        e::EM_SPARCV9 => "sparc64",
+        e::EM_68K => "m68k",
+        e::EM_PARISC => "parisc",
+        e::EM_PPC => "powerpc",
+        e::EM_SH => "sh",
+        e::EM_IA_64 => "ia64",
+        ALPHA_IN_USE => "alpha",
+        e::EM_AVR => "avr",
+        e::EM_XTENSA => "xtensa",
+        e::EM_MICROBLAZE => "microblaze",
+        e::EM_QDSP6 => "hexagon",
+        e::EM_CUDA => "cuda",
+        e::EM_AMDGPU => "amdgpu",
+        e::EM_BPF => "bpf",
+        e::EM_OPENRISC => "openrisc",
+        e::EM_CSKY => "csky",
+        _ => return None,
+    };
+    Some(name)
+}
+
+/// The number that files for Alpha have, which was never registered.
+const ALPHA_IN_USE: u16 = 0x9026;
 
 /// What the file is for, `e_type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,38 +1,92 @@
 //! What a file is when it is not an ELF file.
 
-/// Names the kind of file that `bytes` begin, with its article, or `None` for an ELF file.
-pub(super) fn foreign_format(bytes: &[u8]) -> Option<&'static str> {
-    const KNOWN: &[(&[u8], &str)] = &[
-        (b"!<arch>\n", "a static library (ar archive)"),
-        (b"!<thin>\n", "a static library (thin ar archive)"),
-        (b"#!", "a script"),
-        (b"MZ", "a Windows executable or DLL (PE)"),
-        (b"\xcf\xfa\xed\xfe", "a macOS binary (Mach-O)"),
-        (b"\xce\xfa\xed\xfe", "a macOS binary (Mach-O, 32-bit)"),
-        (b"\xca\xfe\xba\xbe", "a macOS universal binary or a Java class"),
-        (b"\0asm", "a WebAssembly module"),
-        (b"BC\xc0\xde", "LLVM bitcode"),
-        (b"\x1f\x8b", "gzip-compressed data"),
-        (b"\x28\xb5\x2f\xfd", "zstd-compressed data"),
-        (b"\xfd7zXZ\0", "xz-compressed data"),
-        (b"PK\x03\x04", "a zip archive"),
-        (b"/* GNU ld script", "a linker script (GNU ld)"),
-    ];
+use super::{ElfError, Window, linker_script};
+use crate::FileKind;
+
+/// So much of a file is looked at, in bytes.
+const LOOKED_AT: usize = 4096;
+
+/// What files of a format begin with. The sources of formats that are no standard: file(1)'s `magic` folder.
+const MAGIC: &[(&[u8], FileKind)] = &[
+    (b"!<arch>\ndebian-binary", FileKind::Deb),
+    (b"!<arch>\n", FileKind::Archive),
+    (b"<bigaf>\n", FileKind::Archive),
+    (b"!<thin>\n", FileKind::ThinArchive),
+    // Of which nothing more was understood.
+    (b"/* GNU ld script", FileKind::LinkerScript),
+    (b"#!", FileKind::Script),
+    (b"MZ", FileKind::Pe),
+    (b"\xcf\xfa\xed\xfe", FileKind::MachO),
+    (b"\xce\xfa\xed\xfe", FileKind::MachO),
+    (b"\xfe\xed\xfa\xcf", FileKind::MachO),
+    (b"\xfe\xed\xfa\xce", FileKind::MachO),
+    (b"\xca\xfe\xba\xbf", FileKind::UniversalMachO),
+    (b"\0asm", FileKind::Wasm),
+    (b"BC\xc0\xde", FileKind::Bitcode),
+    (b"\xde\xc0\x17\x0b", FileKind::Bitcode),
+    (b"\xed\xab\xee\xdb", FileKind::Rpm),
+    (b"\x1f\x8b", FileKind::Gzip),
+    (b"\x28\xb5\x2f\xfd", FileKind::Zstd),
+    (b"\xfd7zXZ\0", FileKind::Xz),
+    (b"BZh", FileKind::Bzip2),
+    (b"PK\x03\x04", FileKind::Zip),
+    (b"version https://git-lfs.github.com/spec/", FileKind::GitLfsPointer),
+];
+
+/// Says what `bytes` are if they are no ELF file.
+pub(super) fn foreign(bytes: &[u8]) -> Option<ElfError> {
     if bytes.starts_with(b"\x7fELF") {
         return None;
     }
-    if bytes.is_empty() {
-        return Some("an empty file");
+    let beginning = &bytes[..bytes.len().min(LOOKED_AT)];
+    if let Some(script) = text(beginning).and_then(linker_script::read) {
+        return Some(ElfError::NotElf { found: FileKind::LinkerScript, leads_to: script.leads_to });
     }
-    if let Some((_, name)) = KNOWN.iter().find(|(magic, _)| bytes.starts_with(magic)) {
-        return Some(name);
+    Some(ElfError::NotElf { found: kind(beginning), leads_to: None })
+}
+
+fn kind(beginning: &[u8]) -> FileKind {
+    if beginning.is_empty() {
+        return FileKind::Empty;
     }
-    let beginning = &bytes[..bytes.len().min(512)];
+    if let Some((_, kind)) = MAGIC.iter().find(|(magic, _)| beginning.starts_with(magic)) {
+        return *kind;
+    }
+    // Java's files and macOS' have the same four bytes. Then come the number of processors, which are few, or Java's version, which is 45 at least.
+    if beginning.starts_with(b"\xca\xfe\xba\xbe") {
+        let second = Window(beginning).u32(4).map_or(0, u32::swap_bytes);
+        return if second < 45 { FileKind::UniversalMachO } else { FileKind::JavaClass };
+    }
+    // POSIX pax, "ustar Interchange Format".
+    if beginning.get(257..262) == Some(b"ustar") {
+        return FileKind::Tar;
+    }
     if beginning.iter().all(|byte| *byte == 0) {
-        return Some("a file that begins with zeros");
+        return FileKind::Zeros;
     }
-    if beginning.iter().all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e)) {
-        return Some("text");
+    match text(beginning) {
+        Some(words) if is_html(words) => FileKind::Html,
+        Some(_) => FileKind::Text,
+        None => FileKind::Unknown,
     }
-    Some("data of an unknown format")
+}
+
+/// The beginning as text: UTF-8, which may break off within its last character, without control characters but for white space.
+fn text(beginning: &[u8]) -> Option<&str> {
+    let whole = match std::str::from_utf8(beginning) {
+        Ok(words) => words,
+        Err(error) if error.error_len().is_none() && beginning.len() == LOOKED_AT => {
+            std::str::from_utf8(&beginning[..error.valid_up_to()]).ok()?
+        }
+        Err(_) => return None,
+    };
+    let is_of_text = |one: char| !one.is_control() || one.is_ascii_whitespace();
+    whole.chars().all(is_of_text).then_some(whole)
+}
+
+fn is_html(words: &str) -> bool {
+    let start = words.trim_start().as_bytes();
+    [&b"<!doctype html"[..], b"<html"]
+        .iter()
+        .any(|tag| start.get(..tag.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(tag)))
 }

@@ -6,7 +6,10 @@ mod hash_tables;
 mod header;
 mod identify;
 mod image;
+mod limits;
+mod linker_script;
 mod notes;
+mod outline;
 mod relocations;
 mod symbols;
 mod versions;
@@ -23,9 +26,10 @@ pub use header::{Class, Endianness, Machine, ObjectType};
 pub use symbols::{Export, Import, SymbolKind};
 pub use versions::RequiredVersion;
 
-use crate::{ContractNote, LibcFamily, LibcVersion};
+use crate::{ContractNote, FileKind, LibcFamily, LibcVersion};
 use dynamic::{DT_RELR, DynamicTable};
 use image::Image;
+use outline::Outline;
 use symbols::Symbols;
 use versions::Versions;
 use window::Window;
@@ -34,7 +38,7 @@ use window::Window;
 ///
 /// Everything below the header is read as the loader reads it, through program headers and the dynamic table, so
 /// a file without section headers gives the same facts. It is read for 64-bit little-endian files, which every
-/// supported target is; of other files only the header's facts are there and the lists are empty.
+/// supported target is; of other files only the header's facts and the linkage are there and the lists are empty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ElfFacts {
@@ -56,6 +60,9 @@ pub struct ElfFacts {
     pub header_flaw: Option<String>,
     /// How it is linked, which `object_type` alone does not tell.
     pub linkage: Linkage,
+    /// Whether it is only the debug information of a linked file: what would be loaded is not in it.
+    #[serde(default)]
+    pub debug_only: bool,
     /// The program interpreter (PT_INTERP): the loader's path, for executables.
     pub interpreter: Option<String>,
     /// The name others need it by (DT_SONAME).
@@ -119,11 +126,24 @@ pub enum Linkage {
     DynamicPie,
     /// A library.
     SharedLibrary,
-    /// Not linked, or not read because the class or byte order is foreign.
+    /// Not linked, or not to be found out.
     None,
 }
 
 impl Linkage {
+    /// How a file with a dynamic table is linked. Some libraries name an interpreter too, so that they can be run
+    /// (`libc.so.6`): those have a name of their own.
+    fn of(object_type: ObjectType, has_interpreter: bool, has_name: bool, is_pie: bool) -> Self {
+        let is_program = is_pie || (has_interpreter && !has_name);
+        match (object_type, has_interpreter) {
+            (ObjectType::Executable, true) => Self::DynamicExecutable,
+            (ObjectType::Executable, false) => Self::Static,
+            (_, true) if is_program => Self::DynamicPie,
+            (_, false) if is_program => Self::StaticPie,
+            _ => Self::SharedLibrary,
+        }
+    }
+
     /// Whether a program linked this way has no loader, and so cannot load plugins.
     pub fn is_static(self) -> bool {
         matches!(self, Self::Static | Self::StaticPie)
@@ -211,22 +231,52 @@ pub struct MissingTail {
 }
 
 impl ElfFacts {
-    /// Reads the facts of a file from its bytes. Copies no more than about four times their length, takes time
-    /// linear in it and panics on no input.
+    /// Reads the facts of a file from its bytes. Allocates no more than sixteen times their length and 512 KiB, takes
+    /// time that grows with the length and not faster, and panics on no input.
     ///
     /// # Errors
     /// [`ElfError::NotElf`] for anything else, [`ElfError::Truncated`] when a part that is loaded lies beyond the
-    /// end, [`ElfError::Malformed`] when tables contradict each other.
+    /// end, [`ElfError::Malformed`] when tables contradict each other or hold more than any honest file's do.
     pub fn parse(bytes: &[u8]) -> Result<Self, ElfError> {
-        if let Some(found) = identify::foreign_format(bytes) {
-            return Err(ElfError::NotElf { found });
+        if let Some(error) = identify::foreign(bytes) {
+            return Err(error);
         }
         let identification = header::identify(bytes)?;
         let mut facts = Self::of_header(bytes, &identification);
+        let outline = Outline::of(bytes, facts.class, facts.endianness);
+        // Of what no longer holds what was loaded, program headers tell anything: sections are asked, and only then.
+        let is_debug_only = || outline.as_ref().is_some_and(Outline::is_debug_only);
         if facts.is_read_in_depth() {
-            facts.read_image(bytes)?;
+            let read = facts.read_image(bytes);
+            if (read.is_err() || facts.linkage == Linkage::Static) && is_debug_only() {
+                return Ok(Self { debug_only: true, ..Self::of_header(bytes, &identification) });
+            }
+            read?;
+        } else if let Some(outline) = &outline {
+            facts.linkage = outline.linkage(facts.object_type);
+            let is_linked = matches!(facts.object_type, ObjectType::Shared | ObjectType::Executable);
+            if is_linked && matches!(facts.linkage, Linkage::Static | Linkage::None) && is_debug_only() {
+                return Ok(Self { debug_only: true, ..Self::of_header(bytes, &identification) });
+            }
         }
         Ok(facts)
+    }
+
+    /// What the file is.
+    pub fn kind(&self) -> FileKind {
+        match (self.object_type, self.linkage) {
+            _ if self.debug_only => FileKind::DebugOnly,
+            (ObjectType::Relocatable, _) => FileKind::Relocatable,
+            (ObjectType::Core, _) => FileKind::Core,
+            (ObjectType::Other(_), _) => FileKind::OtherElf,
+            (_, Linkage::DynamicPie) => FileKind::Pie,
+            (_, Linkage::StaticPie) => FileKind::StaticPie,
+            (ObjectType::Shared, Linkage::Static) => FileKind::NoDynamicTable,
+            // Where its linkage cannot be found out, it may well be a library.
+            (ObjectType::Shared, _) => FileKind::SharedLibrary,
+            (ObjectType::Executable, Linkage::Static) => FileKind::StaticExecutable,
+            (ObjectType::Executable, _) => FileKind::Executable,
+        }
     }
 
     /// The facts of a program that exports nothing, needs these libraries, and is completed by the loader at `interpreter`:
@@ -293,6 +343,7 @@ impl ElfFacts {
             abi_version: identification.abi_version,
             header_flaw: identification.flaw.map(str::to_owned),
             linkage: Linkage::None,
+            debug_only: false,
             interpreter: None,
             soname: None,
             needed: Vec::new(),
@@ -336,11 +387,13 @@ impl ElfFacts {
         self.hardening.relro = image.relro();
         self.hardening.writable_code = image.writable_code();
         self.traits.x86_64_level = notes::x86_64_level(&image);
-        let Some(dynamic) = image.dynamic() else {
+        // An empty one is none to the loader.
+        let Some(dynamic) = image.dynamic().filter(|table| !table.is_empty()) else {
             self.linkage = Linkage::Static;
             return Ok(());
         };
         self.read_dynamic(&image, &DynamicTable::new(dynamic))?;
+        limits::check(self)?;
         self.libc = self.libc_family();
         self.glibc_floor = self
             .required_versions
@@ -358,7 +411,9 @@ impl ElfFacts {
         self.needed = dynamic.needed(&names)?;
         self.rpath = dynamic.rpath(&names)?;
         self.runpath = dynamic.runpath(&names)?;
-        self.linkage = self.linkage_with(dynamic.is_pie());
+        let has_interpreter = self.interpreter.is_some();
+        self.linkage =
+            Linkage::of(self.object_type, has_interpreter, self.soname.is_some(), dynamic.is_pie());
         self.traits.text_relocations = dynamic.text_relocations();
         self.traits.static_tls = dynamic.declares_static_tls();
         self.traits.not_to_be_opened = dynamic.forbids_opening();
@@ -376,18 +431,6 @@ impl ElfFacts {
         self.exports = symbols.exports;
         self.hidden_references = symbols.hidden_references;
         Ok(())
-    }
-
-    /// Some libraries name an interpreter too, so that they can be run (`libc.so.6`): those have a name of their own.
-    fn linkage_with(&self, is_pie: bool) -> Linkage {
-        let is_program = is_pie || (self.interpreter.is_some() && self.soname.is_none());
-        match (self.object_type, self.interpreter.is_some()) {
-            (ObjectType::Executable, true) => Linkage::DynamicExecutable,
-            (ObjectType::Executable, false) => Linkage::Static,
-            (_, true) if is_program => Linkage::DynamicPie,
-            (_, false) if is_program => Linkage::StaticPie,
-            _ => Linkage::SharedLibrary,
-        }
     }
 
     fn libc_family(&self) -> Option<LibcFamily> {

@@ -12,6 +12,11 @@ const GNU_PROPERTY_X86_ISA_1_NEEDED: u32 = 0xc000_8002;
 /// The contract's note in the file's note segments: those are loaded, so it survives `strip` and is the same note
 /// that can be found in the loaded object.
 pub(super) fn contract_note(image: &Image<'_>) -> ContractNote {
+    // A hundred thousand segments that are one and the same place would be read a hundred thousand times.
+    let length = image.notes().fold(0, |sum: usize, (segment, _)| sum.saturating_add(segment.len()));
+    if length > image.file_length() {
+        return ContractNote::Garbled { problem: "its note segments overlap".to_owned() };
+    }
     match find_identity(image) {
         Ok(None) => ContractNote::Missing,
         Ok(Some(identity)) => ContractNote::Present(identity),

@@ -143,6 +143,8 @@ impl Symbols {
         symbols.imports.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
         symbols.hidden_references.sort();
         symbols.exports.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
+        symbols.imports.dedup();
+        symbols.exports.dedup();
         Ok(symbols)
     }
 }

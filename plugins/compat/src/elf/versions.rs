@@ -8,6 +8,7 @@ use std::sync::Arc;
 use goblin::elf::dynamic::{DT_VERDEF, DT_VERDEFNUM, DT_VERNEED, DT_VERNEEDNUM, DT_VERSYM};
 use serde::{Deserialize, Serialize};
 
+use super::limits::{MOST_VERSION_ENTRIES, MOST_VERSIONS};
 use super::{ElfError, Window, dynamic::DynamicTable, image::Image, window::Names};
 
 const VER_FLG_BASE: u16 = 1;
@@ -93,7 +94,11 @@ impl<'a> Versions<'a> {
                 let version = names.get(u64::from(table.u32(entry + 8).ok_or_else(outside)?))?;
                 let name = VersionName { version: version.clone(), library: Some(library.clone()) };
                 self.names.insert(index, name);
-                self.required.push(RequiredVersion { library: library.clone(), version, weak });
+                let required = RequiredVersion { library: library.clone(), version, weak };
+                // Where tables overlap, one entry is read many times. One too many is for `limits` to refuse.
+                if self.required.len() <= MOST_VERSIONS && !self.required.contains(&required) {
+                    self.required.push(required);
+                }
                 match table.u32(entry + 12).ok_or_else(outside)? {
                     0 => break,
                     next => entry += next as usize,
@@ -120,7 +125,9 @@ impl<'a> Versions<'a> {
                 let version = names.get(u64::from(table.u32(auxiliary).ok_or_else(outside)?))?;
                 let name = VersionName { version: version.clone(), library: None };
                 self.names.insert(index, name);
-                self.defined.push(version);
+                if self.defined.len() <= MOST_VERSIONS {
+                    self.defined.push(version);
+                }
             }
             match table.u32(at + 16).ok_or_else(outside)? {
                 0 => break,
@@ -138,7 +145,7 @@ impl Steps {
     const SMALLEST_ENTRY: usize = 16;
 
     fn within(table: Window<'_>) -> Self {
-        Self(table.0.len() / Self::SMALLEST_ENTRY)
+        Self((table.0.len() / Self::SMALLEST_ENTRY).min(MOST_VERSION_ENTRIES))
     }
 
     fn take(&mut self) -> Result<(), ElfError> {

@@ -38,6 +38,8 @@ pub(super) struct Names<'a> {
 
 /// Strings beyond the file's own length that may be copied out of any file, however small, in bytes.
 const SPARE_ALLOWANCE: usize = 64 * 1024;
+/// The longest name that need not be UTF-8, in bytes: that of any file (limits.h, PATH_MAX).
+const LONGEST_FOREIGN: usize = 4096;
 
 impl<'a> Names<'a> {
     pub(super) fn new(table: &'a [u8], file_length: usize) -> Self {
@@ -45,7 +47,7 @@ impl<'a> Names<'a> {
         Self { table, allowance: Cell::new(allowance) }
     }
 
-    /// The NUL-terminated string at `offset`; bytes that are not UTF-8 become replacement characters.
+    /// The NUL-terminated string at `offset`; bytes that are not UTF-8 become replacement characters, which are three bytes each.
     pub(super) fn get(&self, offset: u64) -> Result<Arc<str>, ElfError> {
         let tail = usize::try_from(offset)
             .ok()
@@ -56,7 +58,14 @@ impl<'a> Names<'a> {
         let length = searched.iter().position(|byte| *byte == 0).ok_or_else(|| {
             ElfError::malformed("the dynamic string table has no end, or is referred to far too often")
         })?;
-        self.allowance.set(self.allowance.get().saturating_sub(length + 1));
-        Ok(String::from_utf8_lossy(&searched[..length]).into())
+        let name = match std::str::from_utf8(&searched[..length]) {
+            Ok(name) => Arc::from(name),
+            Err(_) if length > LONGEST_FOREIGN => {
+                return Err(ElfError::malformed("a name of more than 4096 bytes is not UTF-8"));
+            }
+            Err(_) => Arc::<str>::from(String::from_utf8_lossy(&searched[..length])),
+        };
+        self.allowance.set(self.allowance.get().saturating_sub(length.max(name.len()) + 1));
+        Ok(name)
     }
 }

@@ -3,6 +3,7 @@
 mod cache;
 mod error;
 mod libc_version;
+mod places;
 mod processor;
 mod read;
 mod resolve;

@@ -184,12 +184,16 @@ impl HostReader {
         Ok(())
     }
 
-    /// Every round may find libraries with needs of their own; each reads at least one key that was unread.
+    /// Every round may find libraries with needs of their own; each reads all that was unread.
     fn read_unread(&mut self, plugin: Option<(&ElfFacts, Option<&str>)>) {
         loop {
             let known = self.facts.lookups.len();
-            for key in load(&self.facts, plugin).unread {
-                self.look_up(&key);
+            for unread in load(&self.facts, plugin).unread {
+                for key in unread.keys() {
+                    if self.look_up(&key) {
+                        break;
+                    }
+                }
             }
             if self.facts.lookups.len() == known {
                 return;
@@ -197,13 +201,15 @@ impl HostReader {
         }
     }
 
-    /// Finds out where a key of [`HostFacts::lookups`] leads and reads the library that is there.
-    fn look_up(&mut self, key: &str) {
-        if self.facts.lookups.contains_key(key) {
-            return;
+    /// Finds out where a key of [`HostFacts::lookups`] leads and reads the library that is there. Whether there is one.
+    fn look_up(&mut self, key: &str) -> bool {
+        if let Some(known) = self.facts.lookups.get(key) {
+            return known.is_some();
         }
         let found = self.candidates(key).into_iter().find_map(|candidate| self.read_library(&candidate));
+        let is_there = found.is_some();
         self.facts.lookups.insert(key.to_owned(), found.map(|(path, _)| path));
+        is_there
     }
 
     fn candidates(&self, key: &str) -> Vec<String> {
@@ -246,6 +252,7 @@ impl HostReader {
             Ok(Err(error)) => HostLibrary::Unusable(error.to_string()),
             // glibc's search steps over files of other machines and classes.
             Ok(Ok(facts)) if (facts.machine, facts.class) != (program.machine, program.class) => return None,
+            Ok(Ok(facts)) if facts.debug_only => HostLibrary::Unusable(format!("it is {}", facts.kind())),
             Ok(Ok(facts)) => HostLibrary::Elf(Box::new(facts)),
         };
         self.facts.libraries.insert(path.clone(), library);

@@ -1,8 +1,9 @@
 //! Which libraries come into a process with its program and a plugin, decided from facts alone.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
-use super::processor;
+use super::places::{LONGEST_PATH, Places};
 use super::run_path::{expand, musl_heeds};
 use super::search::{is_c_library_to_musl, is_musl_itself};
 use super::{HostFacts, HostLibrary};
@@ -64,8 +65,23 @@ pub(crate) struct Resolution<'a> {
     pub(crate) local: Vec<LoadedObject<'a>>,
     /// What is missing for the plugin.
     pub(crate) unresolved: Vec<Unresolved<'a>>,
-    /// Keys that must be looked up before this can be complete, the program's own included.
-    pub(crate) unread: Vec<String>,
+    /// What must be looked up before this can be complete, for the program's own needs, too.
+    pub(crate) unread: Vec<Unread>,
+}
+
+/// A needed library of which it is not known yet where it leads.
+pub(crate) struct Unread {
+    key: String,
+    name: String,
+    places: Rc<Places>,
+}
+
+impl Unread {
+    /// What is to be looked up, in this order, up to the first key that leads somewhere.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = String> + '_ {
+        let further = self.places.keys(&self.name).skip_while(|key| *key != self.key).skip(1);
+        std::iter::once(self.key.clone()).chain(further)
+    }
 }
 
 impl<'a> Resolution<'a> {
@@ -91,18 +107,14 @@ pub(crate) fn load<'a>(
         loaded_by: None,
         is_filtee: false,
     };
-    resolution.global = closure(host, program, &[], &mut resolution.unresolved);
+    resolution.global = closure(host, program, &[], &mut resolution.unresolved, &mut resolution.unread);
     // A program that runs has what it needs; only what was not looked up matters here.
-    let unread_of_program = std::mem::take(&mut resolution.unresolved);
+    resolution.unresolved.clear();
     if let Some((facts, path)) = plugin {
         let plugin = LoadedObject { name: "the plugin", path, facts, loaded_by: None, is_filtee: false };
-        let local = closure(host, plugin, &resolution.global, &mut resolution.unresolved);
+        let Resolution { global, unresolved, unread, .. } = &mut resolution;
+        let local = closure(host, plugin, global, unresolved, unread);
         resolution.local = filtees_first(local);
-    }
-    for unresolved in unread_of_program.iter().chain(&resolution.unresolved) {
-        if let Resolved::Unread { key } = &unresolved.why {
-            resolution.unread.push(key.clone());
-        }
     }
     resolution
 }
@@ -112,6 +124,7 @@ fn closure<'a>(
     first: LoadedObject<'a>,
     loaded: &[LoadedObject<'a>],
     unresolved: &mut Vec<Unresolved<'a>>,
+    unread: &mut Vec<Unread>,
 ) -> Vec<LoadedObject<'a>> {
     let is_musl = host.libc_family() == Some(LibcFamily::Musl);
     let mut objects = vec![first];
@@ -121,6 +134,7 @@ fn closure<'a>(
         let requester = next;
         next += 1;
         let facts = objects[requester].facts;
+        let places = Rc::new(places(host, &ancestry(&objects, requester, loaded.first())));
         let needed = facts.needed.iter().map(|name| (&**name, None));
         let filtees: &[Filtee] = if is_musl { &[] } else { &facts.filtees };
         let filtees = filtees.iter().map(|filtee| (&*filtee.library, Some(filtee.required)));
@@ -129,7 +143,7 @@ fn closure<'a>(
             if is_loaded || asked.insert(name, ()).is_some() {
                 continue;
             }
-            match resolve(host, name, &ancestry(&objects, requester, loaded.first())) {
+            match resolve(host, name, objects[requester].path, &places) {
                 Resolved::Found { path, facts } => {
                     let same_file = |object: &LoadedObject<'_>| object.path == Some(path);
                     if !loaded.iter().chain(&objects).any(same_file) {
@@ -145,6 +159,10 @@ fn closure<'a>(
                 // Loaded where it is there, and not missed otherwise.
                 Resolved::Missing { .. } | Resolved::Unusable { .. } if filtee == Some(false) => {}
                 why => {
+                    if let Resolved::Unread { key } = &why {
+                        let (key, name) = (key.clone(), name.to_owned());
+                        unread.push(Unread { key, name, places: Rc::clone(&places) });
+                    }
                     let needed_by = objects[requester].name;
                     unresolved.push(Unresolved { needed_by, library: name, why });
                 }
@@ -191,36 +209,31 @@ fn answers_to(object: &LoadedObject<'_>, name: &str, host: &HostFacts) -> bool {
     }
 }
 
-/// Where a needed name leads. The first of `ancestry` needs it.
-fn resolve<'a>(host: &'a HostFacts, name: &'a str, ancestry: &[&LoadedObject<'_>]) -> Resolved<'a> {
+/// Where a name leads that the object at `path` needs, for which libraries are searched in `places`.
+fn resolve<'a>(host: &'a HostFacts, name: &'a str, path: Option<&str>, places: &Places) -> Resolved<'a> {
     let is_musl = host.libc_family() == Some(LibcFamily::Musl);
     if let Some(libc) = host.libc.as_ref().filter(|_| is_musl && is_musl_itself(name)) {
         return open(host, &libc.path);
     }
-    let requester = ancestry.first();
     if name.contains('/') {
         // musl takes a dollar sign in a needed name for what it is.
-        let path = if is_musl && name.starts_with('/') {
-            Some(name.to_owned())
-        } else {
-            expand(name, requester.and_then(|object| object.path), host)
-        };
-        let found = path.and_then(|path| look_up(host, &path));
+        let path =
+            if is_musl && name.starts_with('/') { Some(name.to_owned()) } else { expand(name, path, host) };
+        let found = path.filter(|path| path.len() <= LONGEST_PATH).and_then(|path| look_up(host, &path));
         return found.unwrap_or(Resolved::Missing { skips_defaults: false });
     }
-    let newer = processor::folders(host);
-    for (folder, object) in run_path(ancestry, is_musl) {
-        let Some(folder) = expand(folder, object.path, host) else { continue };
-        let of_newer = newer.iter().map(|newer| format!("{folder}/{newer}/{name}"));
-        for path in of_newer.chain([format!("{folder}/{name}")]) {
-            if let Some(found) = look_up(host, &path) {
-                return found;
-            }
-        }
-    }
-    let skips_defaults = !is_musl && requester.is_some_and(|object| object.facts.traits.no_default_folders);
-    let key = if skips_defaults { format!(":{name}") } else { name.to_owned() };
-    look_up(host, &key).unwrap_or(Resolved::Missing { skips_defaults })
+    let found = places.keys(name).find_map(|key| look_up(host, &key));
+    found.unwrap_or(Resolved::Missing { skips_defaults: places.skips_defaults })
+}
+
+/// Where libraries are searched that the first of `ancestry` needs.
+fn places(host: &HostFacts, ancestry: &[&LoadedObject<'_>]) -> Places {
+    let is_musl = host.libc_family() == Some(LibcFamily::Musl);
+    let folders = run_path(ancestry, is_musl);
+    let folders = folders.into_iter().filter_map(|(folder, object)| expand(folder, object.path, host));
+    let skips_defaults =
+        !is_musl && ancestry.first().is_some_and(|object| object.facts.traits.no_default_folders);
+    Places::new(folders.collect(), host, skips_defaults)
 }
 
 /// Folders that objects themselves name, in the order in which they are searched, each with the object that names it.

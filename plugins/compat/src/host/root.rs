@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
 /// Links followed before a path is taken for a loop, as Linux counts (path_resolution(7)).
@@ -53,13 +53,19 @@ impl Root {
         Ok(resolved.to_string_lossy().into_owned())
     }
 
-    /// The bytes of the regular file at a path inside the root, links followed inside it.
+    /// The bytes of the regular file at a path inside the root, links followed inside it: as many as it said to have before,
+    /// since what the kernel makes up while it is read (`/proc/self/pagemap`) has hardly an end.
     pub(super) fn read(&self, path: &str) -> io::Result<Vec<u8>> {
         let on_disk = self.on_disk(Path::new(&self.resolve(path)?));
-        if !fs::metadata(&on_disk)?.is_file() {
+        let metadata = fs::metadata(&on_disk)?;
+        if !metadata.is_file() {
             return Err(io::Error::other("not a regular file"));
         }
-        fs::read(on_disk)
+        let mut bytes = Vec::new();
+        let length = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
+        bytes.try_reserve_exact(length).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        File::open(on_disk)?.take(metadata.len()).read_to_end(&mut bytes)?;
+        Ok(bytes)
     }
 
     fn on_disk(&self, inside: &Path) -> PathBuf {

@@ -5,7 +5,7 @@ use crate::{Code, ContractNote, ElfFacts, HostFacts, PluginIdentity, Policy, Rea
 
 pub(super) fn reasons(plugin: &ElfFacts, host: &HostFacts, policy: &Policy) -> Vec<Reason> {
     // A file whose notes were not read may well have one.
-    if !policy.require_contract || !plugin.is_read_in_depth() {
+    if !policy.require_contract || !plugin.is_read_in_depth() || plugin.debug_only {
         return Vec::new();
     }
     match &plugin.note {

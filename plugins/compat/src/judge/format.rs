@@ -1,6 +1,6 @@
 //! Reasons in the file's header and linkage: with one of these nothing further can be compared.
 
-use crate::{Code, ElfFacts, HostFacts, LibcFamily, Linkage, ObjectType, Reason};
+use crate::{Code, ElfFacts, FileKind, HostFacts, LibcFamily, ObjectType, Reason};
 
 const SYSTEM_V: u8 = 0;
 const GNU: u8 = 3;
@@ -47,31 +47,30 @@ pub(super) fn reasons(plugin: &ElfFacts, host: &HostFacts) -> Vec<Reason> {
             refuse(Code::ElfMalformed, text);
         }
     }
-    if let Some((code, found)) = not_a_library(plugin) {
-        let text = format!(
-            "the plugin is {found}, host {name} loads shared libraries; build a cdylib (or cc -shared)"
-        );
-        refuse(code, text);
-    }
+    reasons.extend(not_a_library(plugin));
     reasons
 }
 
-/// What the file is linked as, if not as a library.
-fn not_a_library(plugin: &ElfFacts) -> Option<(Code, String)> {
-    match (plugin.linkage, plugin.object_type) {
-        (Linkage::SharedLibrary, _) => None,
-        (Linkage::DynamicPie, _) => Some((Code::ElfType, "a position-independent executable".to_owned())),
-        (Linkage::StaticPie, _) => {
-            Some((Code::ElfType, "a static position-independent executable".to_owned()))
-        }
-        (Linkage::Static, ObjectType::Shared) => {
-            Some((Code::ElfStatic, "an object without a dynamic table".to_owned()))
-        }
-        (Linkage::Static, ObjectType::Executable) => Some((Code::ElfType, "a static executable".to_owned())),
-        // Of a foreign class or byte order only the header is read, and it may well be a library.
-        (Linkage::None, ObjectType::Shared) => None,
-        (_, other) => Some((Code::ElfType, other.to_string())),
-    }
+/// What speaks against a file in every host, since it is no library.
+fn not_a_library(plugin: &ElfFacts) -> Option<Reason> {
+    let kind = plugin.kind();
+    let code = match kind {
+        FileKind::SharedLibrary => return None,
+        FileKind::DebugOnly => Code::ElfDebugOnly,
+        FileKind::NoDynamicTable => Code::ElfStatic,
+        _ => Code::ElfType,
+    };
+    let cure = match kind {
+        FileKind::Relocatable => "link it (cc -shared)",
+        FileKind::Core => "take the library itself, which is no part of it",
+        FileKind::DebugOnly => "take the file that it was split from",
+        _ => "build a cdylib (or cc -shared)",
+    };
+    let found = match plugin.object_type {
+        ObjectType::Other(_) => plugin.object_type.to_string(),
+        _ => kind.to_string(),
+    };
+    Some(Reason::new(code, format!("the plugin is {found}, hosts load shared libraries; {cure}")))
 }
 
 /// The target triple to build for, so that the host takes it.

@@ -1,21 +1,23 @@
 //! Reasons about needed libraries that do not come in.
 
+use super::listing::{limited, shown};
 use crate::host::{Resolution, Resolved, Unresolved};
 use crate::{Code, HostFacts, Reason};
 
 pub(super) fn reasons(resolution: &Resolution<'_>, host: &HostFacts) -> Vec<Reason> {
-    resolution.unresolved.iter().map(|unresolved| reason(unresolved, host)).collect()
+    limited(resolution.unresolved.iter().map(|unresolved| reason(unresolved, host)))
 }
 
 fn reason(unresolved: &Unresolved<'_>, host: &HostFacts) -> Reason {
     let Unresolved { needed_by, library, why } = unresolved;
-    let name = &host.name;
+    let (name, needed_by, library) = (&host.name, shown(needed_by), shown(library));
     match why {
         Resolved::Unread { key } => Reason::new(
             Code::LibraryUnread,
             format!(
-                "{needed_by} needs {library}, the facts of host {name} do not say where {key} leads; read them for \
-                 this plugin (HostReader::learn)"
+                "{needed_by} needs {library}, the facts of host {name} do not say where {} leads; read them for \
+                 this plugin (HostReader::learn)",
+                shown(key),
             ),
         ),
         Resolved::Unusable { path, problem } => Reason::new(
@@ -37,7 +39,7 @@ fn reason(unresolved: &Unresolved<'_>, host: &HostFacts) -> Reason {
             format!(
                 "{needed_by} needs {library}, host {name} has no such file in {}; install the library there, or \
                  link it statically",
-                searched(library, host)
+                searched(&library, host)
             ),
         ),
     }

@@ -9,10 +9,12 @@ mod musl_names;
 mod remarks;
 mod static_tls;
 mod symbols;
+mod unreadable;
 mod unversioned;
 
 use crate::host::is_c_library_to_musl;
 use crate::{Code, ElfError, ElfFacts, HostFacts, LibcFamily, Policy, Reason, Verdict};
+use listing::limited;
 
 /// Says whether a plugin loads in a host, with every reason why not.
 ///
@@ -57,7 +59,7 @@ fn judge_opened(plugin: &ElfFacts, path: Option<&str>, host: &HostFacts, policy:
             reasons.extend(symbols::hidden(&resolution, host));
             reasons.extend(unversioned::reasons(&resolution, host));
         }
-        reasons.extend(missing_versions.iter().map(|missing| missing.reason(host)));
+        reasons.extend(limited(missing_versions.iter().map(|missing| missing.reason(host))));
         reasons.extend(of_libraries);
     }
     reasons.extend(contract::reasons(plugin, host, policy));
@@ -74,19 +76,5 @@ pub fn judge_bytes(bytes: &[u8], host: &HostFacts, policy: &Policy) -> Verdict {
 
 /// The verdict on a file that gives no facts.
 pub fn judge_unreadable(error: &ElfError) -> Verdict {
-    let reason = match error {
-        ElfError::NotElf { found } => Reason::new(
-            Code::ElfNotElf,
-            format!("the file is {found}, hosts load ELF shared libraries; build a cdylib (or cc -shared)"),
-        ),
-        ElfError::Truncated { part, needs, has } => Reason::new(
-            Code::ElfTruncated,
-            format!("{part} ends at byte {needs}, the file at byte {has}; it was cut short, copy it again"),
-        ),
-        ElfError::Malformed { what } => Reason::new(
-            Code::ElfMalformed,
-            format!("the file contradicts itself: {what}; build it again or copy it again"),
-        ),
-    };
-    Verdict::of(vec![reason])
+    Verdict::of(vec![unreadable::reason(error)])
 }

@@ -1,6 +1,8 @@
 //! Reasons about symbols: versions that libraries lack and names that nobody provides.
 
-use super::listing::{some_of, symbols};
+use std::collections::BTreeSet;
+
+use super::listing::{shown, some_of, symbols};
 use super::musl_names::plain_name;
 use crate::host::{LoadedObject, Resolution};
 use crate::{
@@ -44,12 +46,13 @@ pub(super) fn missing_versions<'a>(resolution: &Resolution<'a>, host: &HostFacts
 impl MissingVersion<'_> {
     pub(super) fn reason(&self, host: &HostFacts) -> Reason {
         let (requester, name) = (self.requester, &host.name);
-        let RequiredVersion { library, version, .. } = self.required;
+        let (library, version) = (shown(&self.required.library), shown(&self.required.version));
         let needed_for = match self.needed_for.len() {
             0 => String::new(),
             count => format!(" ({} {})", symbols(count), some_of(self.needed_for.iter().copied())),
         };
-        let newest = self.provider.defined_versions.last().map_or("no version", |version| version);
+        let newest =
+            self.provider.defined_versions.last().map_or("no version".into(), |newest| shown(newest));
         if !version.starts_with("GLIBC_") {
             let text = format!(
                 "{requester} needs {version} of {library}{needed_for}, host {name} has that library with {newest}; \
@@ -69,11 +72,6 @@ impl MissingVersion<'_> {
         };
         Reason::new(Code::LibcSymbolVersion, text)
     }
-
-    fn explains(&self, import: &Import) -> bool {
-        import.version.as_ref() == Some(&self.required.version)
-            && import.library.as_ref() == Some(&self.required.library)
-    }
 }
 
 /// Symbols that relocations ask for and nobody in the process provides, as RTLD_NOW finds out.
@@ -82,16 +80,20 @@ pub(super) fn undefined(
     host: &HostFacts,
     missing_versions: &[MissingVersion<'_>],
 ) -> Vec<Reason> {
-    let is_explained = |import: &Import| missing_versions.iter().any(|missing| missing.explains(import));
+    let explained: BTreeSet<(&str, &str)> = missing_versions
+        .iter()
+        .map(|missing| (&*missing.required.library, &*missing.required.version))
+        .collect();
+    let is_explained = |import: &Import| match (&import.library, &import.version) {
+        (Some(library), Some(version)) => explained.contains(&(&**library, &**version)),
+        _ => false,
+    };
     let mut reasons = Vec::new();
     for object in &resolution.local {
-        let unprovided: Vec<String> = object
-            .facts
-            .imports
-            .iter()
-            .filter(|import| !import.weak && !is_explained(import) && !is_provided(import, resolution, host))
-            .map(with_version)
-            .collect();
+        let is_unprovided = |import: &&Import| {
+            !import.weak && !is_explained(import) && provider(import, resolution, host).is_none()
+        };
+        let unprovided: Vec<&Import> = object.facts.imports.iter().filter(is_unprovided).collect();
         if unprovided.is_empty() {
             continue;
         }
@@ -101,7 +103,7 @@ pub(super) fn undefined(
              that defines {}",
             object.name,
             symbols(count),
-            some_of(unprovided.iter().map(String::as_str)),
+            some_of(unprovided.into_iter().map(with_version)),
             host.name,
             if count == 1 { "it" } else { "them" },
         );
@@ -112,13 +114,9 @@ pub(super) fn undefined(
 
 fn with_version(import: &Import) -> String {
     match &import.version {
-        Some(version) => format!("{}@{version}", import.name),
-        None => import.name.to_string(),
+        Some(version) => format!("{}@{}", shown(&import.name), shown(version)),
+        None => shown(&import.name).into_owned(),
     }
-}
-
-fn is_provided(import: &Import, resolution: &Resolution<'_>, host: &HostFacts) -> bool {
-    provider(import, resolution, host).is_some()
 }
 
 /// The first object in the order of search that a reference binds to.

@@ -11,7 +11,7 @@ use crate::toolchain::dynamic_table;
 
 /// A small library with everything the parser reads: both hash tables, versions required and defined, all kinds of
 /// relocations, thread-local storage, run path and note. And a host to judge it in.
-static SPECIMEN: LazyLock<(Vec<u8>, HostFacts)> = LazyLock::new(|| {
+pub(crate) static SPECIMEN: LazyLock<(Vec<u8>, HostFacts)> = LazyLock::new(|| {
     let host = FakeHost::glibc("2.36");
     build_glibc(&host.workshop, "newest/libc.so.6", "2.38");
     let script = host.workshop.write("specimen.map", "SPECIMEN_1 { global: *; };");

@@ -8,7 +8,7 @@ use plugin_compat::{ElfFacts, HostReader, Policy, judge_at};
 use crate::toolchain::Workshop;
 
 /// Opens the file it is given as plugins are opened, and says why not.
-const HOST: &str = r#"
+pub(crate) const HOST: &str = r#"
 #include <dlfcn.h>
 #include <stdio.h>
 int offered_by_host = 7;

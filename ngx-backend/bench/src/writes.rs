@@ -3,7 +3,8 @@
 use redb::{Database, TableDefinition};
 use rustix::process::{Pid, Signal, kill_process};
 use std::error::Error;
-use std::io::{self, BufRead, BufReader, Write};
+use std::fmt::Write as _;
+use std::io::{self, Read, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -13,7 +14,10 @@ use std::time::{Duration, Instant};
 use crate::Measured;
 
 const TABLE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("entries");
-/// Of each writer; after them it begins again.
+/// What stands for an upstream in redb's own store: as long as what the daemon writes there.
+const VALUE: &[u8] = &[1; 10];
+const CLIENTS: u32 = 8;
+/// Of each client; after them it begins again.
 const HOSTS: u32 = 1_000;
 /// Until the daemon serves.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -36,7 +40,9 @@ pub(crate) fn by_turns(
     let database = Database::create(&file)?;
     let daemon = Daemon::start(backend, folder)?;
     let mut clients =
-        (0..8).map(|number| Client::new(&daemon.socket, number)).collect::<io::Result<Vec<_>>>()?;
+        (0..CLIENTS).map(|number| Client::new(&daemon.socket, number)).collect::<io::Result<Vec<_>>>()?;
+    fill(&database)?;
+    clients[0].fill()?;
     let mut own = 0;
     let mut sums = [(Duration::ZERO, 0); PARTS.len()];
     for block in 0..blocks as usize {
@@ -57,6 +63,27 @@ pub(crate) fn by_turns(
     Ok(PARTS.into_iter().zip(sums.map(|(took, count)| Measured::Time(took, count))).collect())
 }
 
+/// The host that a client changes at a time.
+fn host(client: u32, time: u32) -> String {
+    format!("h{}.c{client}.example", time % HOSTS)
+}
+
+/// Every host that will be changed: a change in a larger store writes more of it, so both have the same ones from the beginning.
+fn all_hosts() -> impl Iterator<Item = String> {
+    (0..CLIENTS).flat_map(|client| (0..HOSTS).map(move |time| host(client, time)))
+}
+
+fn fill(database: &Database) -> Result<(), Box<dyn Error>> {
+    let transaction = database.begin_write()?;
+    {
+        let mut table = transaction.open_table(TABLE)?;
+        for host in all_hosts() {
+            table.insert(host.as_bytes(), VALUE)?;
+        }
+    }
+    Ok(transaction.commit()?)
+}
+
 /// A transaction of its own for each change. Says how many there were.
 fn of_redb(database: &Database, time: &mut u32, started: Instant) -> Result<u32, Box<dyn Error>> {
     let mut count = 0;
@@ -64,8 +91,7 @@ fn of_redb(database: &Database, time: &mut u32, started: Instant) -> Result<u32,
         let transaction = database.begin_write()?;
         {
             let mut table = transaction.open_table(TABLE)?;
-            let key = format!("h{}.example", *time % HOSTS);
-            table.insert(key.as_bytes(), b"192.0.2.1:80".as_slice())?;
+            table.insert(host(0, *time).as_bytes(), VALUE)?;
         }
         transaction.commit()?;
         (*time, count) = (time.wrapping_add(1), count + 1);
@@ -86,50 +112,74 @@ fn all_work(clients: &mut [Client], started: Instant) -> io::Result<u32> {
     counts.into_iter().sum()
 }
 
+fn entry(host: &str) -> String {
+    format!(r#"{{"host": "{host}", "backend": "192.0.2.1:80"}}"#)
+}
+
 /// A connection to the daemon, and what was asked for over it.
 struct Client {
-    stream: BufReader<UnixStream>,
+    stream: UnixStream,
     number: u32,
     time: u32,
+    /// What is sent and what comes back, each in the memory of the one before: what the client does for a change counts as the daemon's.
+    request: String,
+    answer: Vec<u8>,
 }
 
 impl Client {
     fn new(socket: &Path, number: u32) -> io::Result<Client> {
-        Ok(Client { stream: BufReader::new(UnixStream::connect(socket)?), number, time: 0 })
+        let stream = UnixStream::connect(socket)?;
+        Ok(Client { stream, number, time: 0, request: String::new(), answer: Vec::new() })
     }
 
     /// Changes one entry after the other until a block is over. Says how many.
     fn work(&mut self, started: Instant) -> io::Result<u32> {
         let mut count = 0;
         while started.elapsed() < BLOCK {
-            let host = format!("h{}.c{}.example", self.time % HOSTS, self.number);
-            let body = format!(r#"{{"host": "{host}", "backend": "192.0.2.1:80"}}"#);
-            let head =
-                format!("POST /entries.json HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
-            self.stream.get_mut().write_all((head + &body).as_bytes())?;
-            take_answer(&mut self.stream)?;
+            self.post("/entries.json", &entry(&host(self.number, self.time)))?;
             (self.time, count) = (self.time.wrapping_add(1), count + 1);
         }
         Ok(count)
     }
+
+    fn fill(&mut self) -> io::Result<()> {
+        let lines: String = all_hosts().map(|host| entry(&host) + "\n").collect();
+        self.post("/import.ndjson", &lines)
+    }
+
+    fn post(&mut self, path: &str, body: &str) -> io::Result<()> {
+        self.request.clear();
+        let length = body.len();
+        write!(self.request, "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{body}")
+            .map_err(io::Error::other)?;
+        self.stream.write_all(self.request.as_bytes())?;
+        take_answer(&mut self.stream, &mut self.answer)
+    }
 }
 
-/// One whose length is known and that is a good one.
-fn take_answer(stream: &mut impl BufRead) -> io::Result<()> {
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        if stream.read_line(&mut head)? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+/// One that is a good one, into `answer`.
+fn take_answer(stream: &mut impl Read, answer: &mut Vec<u8>) -> io::Result<()> {
+    answer.clear();
+    let mut part = [0; 4096];
+    while length(answer).is_none_or(|length| answer.len() < length) {
+        match stream.read(&mut part)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            length => answer.extend_from_slice(&part[..length]),
         }
     }
-    let length =
-        head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok()).unwrap_or(0);
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body)?;
-    if head.starts_with("HTTP/1.1 20") {
+    if answer.starts_with(b"HTTP/1.1 20") {
         return Ok(());
     }
-    Err(io::Error::other(format!("a change is answered {head}{}", String::from_utf8_lossy(&body))))
+    Err(io::Error::other(format!("a change is answered {}", String::from_utf8_lossy(answer))))
+}
+
+/// Of the whole answer, once its head is there; one that does not tell has no body.
+fn length(answer: &[u8]) -> Option<usize> {
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let told =
+        answer[..end].split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"content-length: "));
+    let told = told.and_then(|told| std::str::from_utf8(told.trim_ascii()).ok()?.parse().ok());
+    Some(end + 4 + told.unwrap_or(0))
 }
 
 /// The daemon; ended when dropped.
@@ -184,11 +234,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_good_answer_is_taken() {
-        let answer = |status: &str| format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\n\r\n{{}}");
-        take_answer(&mut answer("201 Created").as_bytes()).unwrap();
-        let error = take_answer(&mut answer("403 Forbidden").as_bytes()).unwrap_err().to_string();
+    fn only_a_good_and_whole_answer_is_taken() {
+        let take = |text: &str| take_answer(&mut text.as_bytes(), &mut vec![b'x']);
+        take("HTTP/1.1 201 Created\r\ncontent-length: 2\r\nx: y\r\n\r\n{}").unwrap();
+        take("HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+        let error = take("HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\n{}").unwrap_err().to_string();
         assert!(error.contains("403"), "{error}");
-        assert!(take_answer(&mut b"HTTP/1.1 200".as_slice()).is_err());
+        assert!(take("HTTP/1.1 200").is_err());
+        assert!(take("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{").is_err());
     }
 }

@@ -6,6 +6,7 @@
 mod place;
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel};
@@ -65,8 +66,10 @@ const BASE_PER_DELTA: u64 = 64;
 /// A delta of that many times what should have become a base is not published before that base is there: so large an import is published as a whole.
 const DELTA_LIMIT: usize = 8;
 /// Between publications: what comes sooner goes into the next one together, so that a storm of changes does not write the delta anew for each. Far
-/// below what it takes people to notice, and far above what a publication takes.
-const GAP: Duration = Duration::from_millis(5);
+/// below what it takes people to notice.
+const GAPS: RangeInclusive<Duration> = Duration::from_millis(5)..=Duration::from_millis(50);
+/// So many times what the last publication took: publishing has so small a share of a processor, and those who wait for the disk have the rest.
+const GAP_PER_PUBLICATION: u32 = 100;
 /// Between attempts after a failed one, and between looks at what is published while nothing changes.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -103,7 +106,7 @@ impl Publishing {
             since: None,
             base_entries: entries,
             builder: None,
-            published: None,
+            next: Instant::now(),
             base_failed: None,
             failed: None,
         };
@@ -126,6 +129,11 @@ impl Publishing {
     }
 }
 
+/// How long a publication that took so long is followed by none.
+fn gap(took: Duration) -> Duration {
+    (took * GAP_PER_PUBLICATION).clamp(*GAPS.start(), *GAPS.end())
+}
+
 type Changes = BTreeMap<Pattern, Option<Upstreams>>;
 
 struct Worker {
@@ -141,8 +149,8 @@ struct Worker {
     base_entries: u64,
     /// Until its message has come.
     builder: Option<JoinHandle<()>>,
-    /// When something was published last, or was to be.
-    published: Option<Instant>,
+    /// Before that nothing is published.
+    next: Instant,
     /// When the last attempt at a base failed.
     base_failed: Option<Instant>,
     /// When the last publication failed, if it did: the next one begins anew, whatever is in the folder.
@@ -176,14 +184,13 @@ impl Worker {
                 Err(RecvTimeoutError::Disconnected) => return,
             };
             // What comes meanwhile does not even wake this thread.
-            if let Some(left) = self.published.and_then(|last| GAP.checked_sub(last.elapsed())) {
-                thread::sleep(left);
-            }
+            thread::sleep(self.next.saturating_duration_since(Instant::now()));
             let mut heard = Heard { anything: retry, ..Heard::default() };
             first.into_iter().chain(messages.try_iter()).for_each(|message| self.hear(message, &mut heard));
             if heard.anything {
+                let started = Instant::now();
                 retry = !self.publish(heard.base, heard.everything);
-                self.published = Some(Instant::now());
+                self.next = Instant::now() + gap(started.elapsed());
                 self.begin_base();
             }
             if heard.end {
@@ -353,6 +360,14 @@ fn sentence(error: &dyn std::error::Error) -> String {
 mod tests {
     use super::*;
 
+    #[test]
+    fn publishing_has_a_small_share_of_the_time_and_is_soon_enough() {
+        let ms = Duration::from_millis;
+        assert_eq!(gap(Duration::ZERO), ms(5));
+        assert_eq!(gap(Duration::from_micros(95)), Duration::from_micros(9_500));
+        assert_eq!(gap(ms(3)), ms(50), "half of what people may wait for it");
+    }
+
     use std::path::Path;
 
     use backend_map::{Access, Host, Reader, Upstream};
@@ -372,7 +387,7 @@ mod tests {
             since: None,
             base_entries,
             builder: None,
-            published: None,
+            next: Instant::now(),
             base_failed: None,
             failed: None,
         }

@@ -1,6 +1,7 @@
 //! `lab.toml`, the one source of the matrix: targets, host images, programs, artifacts and what is expected of each pair.
 
 mod artifact;
+mod compiler;
 mod expect;
 mod nginx;
 mod platform;
@@ -13,7 +14,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-pub(crate) use self::artifact::{Artifact, CSource, Compiler, Recipe};
+pub(crate) use self::artifact::{Artifact, CCompiler, CSource, Recipe};
+pub(crate) use self::compiler::{Compiled, Compiler, Language, Load, Panic, Profile, Specimens};
 pub(crate) use self::expect::{Expectation, Meeting, Outcome, Prediction};
 pub(crate) use self::nginx::{CModule, Module, ModuleRecipe, Nginx};
 pub(crate) use self::platform::{Arch, Host, Libc, Target};
@@ -30,6 +32,10 @@ pub(crate) struct Lab {
     pub(crate) programs: Vec<Program>,
     /// Plugins and fixtures, in the order of the file.
     pub(crate) artifacts: Vec<Artifact>,
+    /// What every compiler builds, if there are compilers.
+    specimens: Option<Specimens>,
+    /// Compilers that build the same plugins, in the order of the file.
+    pub(crate) compilers: Vec<Compiler>,
     /// Servers that are started in every host, in the order of the file.
     pub(crate) scenarios: Vec<Scenario>,
     /// Every nginx that modules are loaded into: versions x arches, in that order.
@@ -66,6 +72,9 @@ struct File {
     hosts: platform::HostsEntry,
     program: Vec<Program>,
     artifact: Vec<Artifact>,
+    compilers: Option<Specimens>,
+    #[serde(default)]
+    compiler: Vec<Compiler>,
     scenario: Vec<Scenario>,
     nginx: nginx::NginxEntry,
     module: Vec<Module>,
@@ -90,6 +99,8 @@ impl Lab {
             hosts: file.hosts.expand(),
             programs: file.program,
             artifacts: file.artifact,
+            specimens: file.compilers,
+            compilers: file.compiler,
             scenarios: file.scenario,
             nginxes: file.nginx.expand(),
             modules: file.module,
@@ -199,6 +210,7 @@ impl Lab {
             }
             scenario.check(self)?;
         }
+        compiler::check(self)?;
         nginx::check(self)
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::{Item, Workshop, inside, outside, run_inside, sources};
-use crate::lab::{Arch, CSource, Compiler, Recipe, Target};
+use crate::lab::{Arch, CCompiler, CSource, Recipe, Target};
 
 /// Flags that say nothing to a compiler; clang warns of them.
 const LINK_ONLY: [&str; 4] = ["-shared", "-static", "-no-pie", "-nostdlib"];
@@ -120,10 +120,10 @@ fn link_command(
     argv
 }
 
-fn compiler(compiler: Compiler, target: &Target) -> String {
+fn compiler(compiler: CCompiler, target: &Target) -> String {
     match (compiler, target.arch) {
-        (Compiler::Zig, _) => format!("/opt/dynlab/bin/{}-cc", target.triple),
-        (Compiler::Gcc, Arch::X86_64) => "/usr/bin/gcc".to_owned(),
-        (Compiler::Gcc, Arch::Aarch64) => "/usr/bin/aarch64-linux-gnu-gcc".to_owned(),
+        (CCompiler::Zig, _) => format!("/opt/dynlab/bin/{}-cc", target.triple),
+        (CCompiler::Gcc, Arch::X86_64) => "/usr/bin/gcc".to_owned(),
+        (CCompiler::Gcc, Arch::Aarch64) => "/usr/bin/aarch64-linux-gnu-gcc".to_owned(),
     }
 }

@@ -2,6 +2,8 @@
 
 mod compile_c;
 mod compile_rust;
+pub(crate) mod compilers;
+pub(crate) mod export;
 mod manifest;
 pub(crate) mod nginx;
 pub(crate) mod nginx_modules;

@@ -2,9 +2,7 @@
 //!
 //! The crates are built as an author outside this workspace has them, by the image `msrv`, which holds that compiler.
 
-mod crates;
 mod load;
-mod manifest;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,8 +12,8 @@ use cargo_metadata::Package;
 use cargo_metadata::semver::Version;
 use plugin_compat::{AbiVersion, ContractNote, ElfFacts, Kind};
 
-use self::crates::{closure, export, names, promise};
 use self::load::load;
+use crate::build::export::{closure, export, names, promise};
 use crate::build::{self, Room, inside};
 use crate::engine::{Engine, Mount};
 use crate::error::Stop;

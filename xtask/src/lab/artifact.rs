@@ -74,7 +74,7 @@ pub(crate) struct CSource {
     pub(crate) source: String,
     /// `zig` (the default, with the target's glibc floor) or `gcc` (the toolchain image's own glibc).
     #[serde(default)]
-    pub(crate) compiler: Compiler,
+    pub(crate) compiler: CCompiler,
     /// How it is compiled and linked; default: `-shared -fPIC`.
     pub(crate) flags: Option<Vec<String>>,
     /// Libraries that the result needs at run time and nobody ships: a stub is linked and left behind.
@@ -85,7 +85,7 @@ pub(crate) struct CSource {
 /// The compiler of a C source.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Compiler {
+pub(crate) enum CCompiler {
     /// `zig cc` and the sysroot with the declared floor.
     #[default]
     Zig,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::compilers::CompilerAxis;
 use super::report::{ArtifactRow, Report};
 use crate::flags::ReportFlags;
 use crate::ground::Ground;
@@ -51,19 +52,25 @@ pub(super) fn merge(parts: &[Part], lab: &Lab) -> Result<Report> {
             same("the modules", whole.modules.is_empty() || part.report.modules == whole.modules)?;
             whole.modules.clone_from(&part.report.modules);
         }
+        let same_axis = part.report.compiler_axis.is_built_as(&first.report.compiler_axis);
+        same("the plugins of compilers", same_axis)?;
     }
+    let CompilerAxis { compilers, plugins, probes, .. } = first.report.compiler_axis.clone();
+    whole.compiler_axis = CompilerAxis { compilers, plugins, probes, cells: Vec::new() };
     check_that_artifacts_are_whole(&whole.artifacts, lab)?;
     for host in &lab.hosts {
         let report = the_one_with(&host.name, parts, |report| {
             let row = report.hosts.iter().find(|row| row.name == host.name)?;
             let cells = report.cells.iter().filter(|cell| cell.host == host.name);
             let scenario_cells = report.scenario_cells.iter().filter(|cell| cell.host == host.name);
-            Some((row, cells.collect::<Vec<_>>(), scenario_cells.collect::<Vec<_>>()))
+            let of_compilers = report.compiler_axis.cells_in(&host.name);
+            Some((row, cells.collect::<Vec<_>>(), scenario_cells.collect::<Vec<_>>(), of_compilers))
         })?;
-        let (row, cells, scenario_cells) = report;
+        let (row, cells, scenario_cells, of_compilers) = report;
         whole.hosts.push(row.clone());
         whole.cells.extend(cells.into_iter().cloned());
         whole.scenario_cells.extend(scenario_cells.into_iter().cloned());
+        whole.compiler_axis.cells.extend(of_compilers.into_iter().cloned());
     }
     for nginx in &lab.nginxes {
         let (row, cells) = the_one_with(&nginx.name, parts, |report| {
@@ -128,6 +135,7 @@ mod tests {
         report.hosts.retain(|row| has(&row.name));
         report.cells.retain(|cell| has(&cell.host));
         report.scenario_cells.retain(|cell| has(&cell.host));
+        report.compiler_axis.cells.retain(|cell| has(&cell.cell.host));
         report.nginxes.retain(|row| has(&row.name));
         report.module_cells.retain(|cell| has(&cell.host));
         if report.nginxes.is_empty() {

@@ -2,6 +2,7 @@
 //! what `lab.toml` expects; every scenario, a server that is driven there; and every nginx module in every nginx.
 
 mod cell;
+mod compilers;
 mod drive;
 mod fates;
 mod markdown;
@@ -24,6 +25,7 @@ use std::thread;
 use anyhow::{Context, Result};
 
 use self::cell::{Cell, Observed};
+use self::compilers::{CompilerAxis, Compilers};
 pub(crate) use self::memory::Memory;
 use self::modules::{Modules, Outcomes};
 use self::observe::Probed;
@@ -110,6 +112,9 @@ fn report(flags: &MatrixFlags, ground: &Ground) -> Result<(Report, bool)> {
     timings.lap("artifacts");
     let modules = Modules::prepare(&lab, ground, engine.as_ref(), &nginxes, &targets, &dists)?;
     timings.lap("modules of nginx");
+    let with_images = hosts.iter().copied().zip(host_images.iter().cloned());
+    let compilers = Compilers::prepare(&lab, &workshop, with_images, &targets, &dists)?;
+    timings.lap("other compilers");
 
     let subjects = subjects(&lab, &targets, &dists)?;
     let run =
@@ -120,9 +125,14 @@ fn report(flags: &MatrixFlags, ground: &Ground) -> Result<(Report, bool)> {
     timings.lap("observations");
     let of_modules = modules.observe(&ground.progress.bar(modules.count() as u64, "load every module"))?;
     timings.lap("observations of nginx");
+    let compilers_pinned = compilers.pinned;
+    let bar = ground.progress.bar(compilers.count() as u64, "load what compilers made");
+    let of_compilers = compilers.observe(&bar)?;
+    timings.lap("of other compilers");
 
     let is_whole = run.is_whole() && nginxes.len() == lab.nginxes.len();
-    let report = run.report(&toolchain, &predictions, &observations, of_modules)?;
+    let mut report = run.report(&toolchain, &predictions, &observations, of_modules, of_compilers)?;
+    report.pinned &= compilers_pinned;
     if flags.timings {
         eprint!("{timings}");
     }
@@ -230,6 +240,7 @@ impl Run<'_> {
                     file: plugin.file.clone(),
                     sha256: &plugin.row.sha256,
                     truncate_after_judging: plugin.artifact.truncate_after_judging,
+                    allow_abort: false,
                     settings: plugin.artifact.settings()?,
                     path: plugin.artifact.path.as_deref(),
                     headers: &plugin.artifact.headers,
@@ -303,6 +314,7 @@ impl Run<'_> {
         predictions: &Predictions,
         observations: &[HostOutcome],
         of_modules: Outcomes,
+        of_compilers: CompilerAxis,
     ) -> Result<Report> {
         let (mut cells, mut scenario_cells) = (Vec::new(), Vec::new());
         for (host, outcome) in self.hosts.iter().zip(observations) {
@@ -342,6 +354,7 @@ impl Run<'_> {
             nginxes: of_modules.nginxes,
             modules: of_modules.modules,
             module_cells: of_modules.cells,
+            compiler_axis: of_compilers,
         })
     }
 

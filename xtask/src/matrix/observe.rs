@@ -30,6 +30,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) sha256: &'a str,
     /// Cut the file short between the verdict and the loading.
     pub(crate) truncate_after_judging: bool,
+    /// Whether the host takes plugins whose panics end it.
+    pub(crate) allow_abort: bool,
     /// The settings of its instance.
     pub(crate) settings: String,
     /// The path that it is asked for, if not its route.
@@ -64,6 +66,7 @@ struct Request<'a> {
     id: usize,
     file: &'a str,
     truncate_after_judging: bool,
+    allow_abort: bool,
     settings: &'a str,
     path: Option<&'a str>,
     headers: &'a BTreeMap<String, String>,
@@ -95,6 +98,7 @@ pub(crate) fn observe(
             id,
             file: &files[id],
             truncate_after_judging: subject.truncate_after_judging,
+            allow_abort: subject.allow_abort,
             settings: &subject.settings,
             path: subject.path,
             headers: subject.headers,
@@ -106,7 +110,7 @@ pub(crate) fn observe(
     let garbled: Mutex<Option<String>> = Mutex::default();
     let take_line = |line: &str| match serde_json::from_str::<Answer>(line) {
         Ok(Answer { id, millis, mut observed }) => {
-            observed.message = observed.message.map(|message| without_numbers(&message));
+            observed.message = observed.message.map(|message| without_numbers(&without_thread(&message)));
             if let Ok(mut answers) = answers.lock() {
                 answers.insert(id, Probed { observed, millis });
             }
@@ -170,6 +174,21 @@ fn without_numbers(message: &str) -> String {
     cleaned
 }
 
+/// From 1.89 on rustc's panics name the thread's number, which says nothing either: `thread 'main' (7) panicked at`.
+fn without_thread(message: &str) -> String {
+    const PANICKED: &str = ") panicked at";
+    let number = message.find(PANICKED).and_then(|end| {
+        let start = message[..end].rfind("' (")?;
+        let digits = &message[start + 3..end];
+        (!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
+            .then_some((start + 1, end + 1))
+    });
+    match number {
+        Some((start, end)) => format!("{}{}", &message[..start], &message[end..]),
+        None => message.to_owned(),
+    }
+}
+
 impl Place<'_> {
     /// All that observations there have in common; the key of what is remembered of them.
     pub(crate) fn key(&self, engine: &dyn Engine) -> String {
@@ -189,6 +208,9 @@ impl Subject<'_> {
         let mut key = self.sha256.to_owned();
         if self.truncate_after_judging {
             key.push_str("+truncate");
+        }
+        if self.allow_abort {
+            key.push_str("+allow-abort");
         }
         if !self.settings.is_empty() {
             key.push_str(&format!("+settings {}", self.settings));
@@ -219,6 +241,21 @@ mod tests {
         ];
         for (message, cleaned) in cases {
             assert_eq!(without_numbers(message), cleaned);
+        }
+    }
+
+    #[test]
+    fn numbers_of_threads_are_taken_out_of_messages() {
+        let cases = [
+            (
+                "thread '<unnamed>' (71) panicked at lib.rs:1:2:\nno",
+                "thread '<unnamed>' panicked at lib.rs:1:2:\nno",
+            ),
+            ("thread 'main' panicked at 'no', lib.rs:1:2", "thread 'main' panicked at 'no', lib.rs:1:2"),
+            ("it said 'x' (y) panicked at", "it said 'x' (y) panicked at"),
+        ];
+        for (message, cleaned) in cases {
+            assert_eq!(without_thread(message), cleaned);
         }
     }
 

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::cell::{Cell, NOT_RUN};
+use super::compilers::CompilerAxis;
 use super::markdown;
 use super::scenario_cell::ScenarioCell;
 use crate::atomic;
@@ -47,6 +48,9 @@ pub(crate) struct Report {
     /// Every nginx with every module.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) module_cells: Vec<Cell>,
+    /// The same plugins by every compiler.
+    #[serde(default, skip_serializing_if = "CompilerAxis::is_empty")]
+    pub(crate) compiler_axis: CompilerAxis,
 }
 
 /// An nginx that loads modules, as its bytes say.
@@ -173,7 +177,8 @@ impl From<&Scenario> for ScenarioRow {
 impl Report {
     /// How many cells it has, of all kinds.
     pub(crate) fn cell_count(&self) -> usize {
-        self.cells.len() + self.scenario_cells.len() + self.module_cells.len()
+        let compilers = self.compiler_axis.cells.len();
+        self.cells.len() + self.scenario_cells.len() + self.module_cells.len() + compilers
     }
 
     /// The cells of all kinds that do not agree.
@@ -187,7 +192,7 @@ impl Report {
             observed: &cell.observed,
             disagreements: &cell.disagreements,
         });
-        artifacts.chain(scenarios).chain(modules).collect()
+        artifacts.chain(scenarios).chain(modules).chain(self.compiler_axis.odd_cells()).collect()
     }
 
     /// # Errors
@@ -304,7 +309,10 @@ impl Report {
                 return Err(stale(&file, format!("{} in {} is another there", cell.artifact, cell.host)));
             }
         }
-        Ok(())
+        match committed.compiler_axis.lacks_of(&self.compiler_axis) {
+            Some(what) => Err(stale(&file, what)),
+            None => Ok(()),
+        }
     }
 
     /// The one that is committed in `repository`.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::cell::OUTCOMES;
+use super::markdown::compilers::{cells_of, host_compilers};
 use super::report::{Report, ScenarioRow};
 use crate::columns::paragraph;
 
@@ -21,6 +22,7 @@ pub(crate) fn render(report: &Report) -> String {
         row(&mut text, &nginx.name, &nginx.libc, cells.map(|cell| (cell.observed.as_str(), cell.agree)));
     }
     scenarios(&mut text, report);
+    compilers(&mut text, report);
     let odd = report.odd_cells();
     for cell in odd.iter().take(SHOWN) {
         let _ = writeln!(text, "\n{}", cell.subject);
@@ -37,9 +39,13 @@ pub(crate) fn render(report: &Report) -> String {
         0 => String::new(),
         count => format!(", {count} nginx x {} modules", report.modules.len()),
     };
+    let compilers = match report.compiler_axis.cells.len() {
+        0 => String::new(),
+        count => format!(", {count} loads by compilers"),
+    };
     let _ = writeln!(
         text,
-        "\n{} hosts x {rows}{modules};\npredicted = observed = expected in {} of {} cells.",
+        "\n{} hosts x {rows}{modules}{compilers};\npredicted = observed = expected in {} of {} cells.",
         report.hosts.len(),
         report.cell_count() - odd.len(),
         report.cell_count()
@@ -62,6 +68,22 @@ fn scenarios(text: &mut String, report: &Report) {
         };
         let cells = report.scenario_cells.iter().filter(|cell| cell.scenario == *name);
         row(text, name, &plugins, cells.map(|cell| (cell.observed.as_str(), cell.agree)));
+    }
+}
+
+/// A row for each compiler of plugins with each of hosts, with the loads counted that came to what.
+fn compilers(text: &mut String, report: &Report) {
+    let axis = &report.compiler_axis;
+    let mut title = title("PLUGINS BY", "HOSTS BY");
+    for compiler in &axis.compilers {
+        for host in host_compilers(axis) {
+            if !title.is_empty() {
+                text.push('\n');
+                text.push_str(&std::mem::take(&mut title));
+            }
+            let cells = cells_of(axis, &compiler.name, host);
+            row(text, &compiler.name, host, cells.map(|cell| (cell.observed.as_str(), cell.agree)));
+        }
     }
 }
 
@@ -89,6 +111,7 @@ fn row<'r>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::matrix::compilers::CompilerAxis;
 
     #[test]
     fn every_server_has_a_row() {
@@ -110,6 +133,25 @@ mod tests {
 
         1 hosts x (2 artifacts + 2 servers), 1 nginx x 3 modules;
         predicted = observed = expected in 5 of 7 cells.
+        ");
+    }
+
+    #[test]
+    fn every_pair_of_compilers_has_a_row() {
+        let compiler_axis = CompilerAxis::sample();
+        insta::assert_snapshot!(render(&Report { compiler_axis, ..Report::default() }), @"
+        HOST                  C LIBRARY  WORKS REFUSED DECLINED FAILED CRASHED HUNG ODD
+
+        PLUGINS BY            HOSTS BY   WORKS REFUSED DECLINED FAILED CRASHED HUNG ODD
+        rustc-1.63            rustc-1.85     1       1        0      0       1    0   0
+        gcc-14                rustc-1.85     0       0        0      1       0    0   1
+
+        x86_64-unknown-linux-gnu/hello-c-gcc-14-release
+          in trixie-x86_64-gnu: by the probe of rustc-1.85: the loader alone: failed,
+          expected works
+
+        0 hosts x 0 artifacts, 4 loads by compilers;
+        predicted = observed = expected in 3 of 4 cells.
         ");
     }
 

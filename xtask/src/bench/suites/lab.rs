@@ -125,9 +125,14 @@ fn asked(quick: bool) -> (Vec<Names>, Vec<Names>) {
 /// `lab.toml` with one plugin, the probe, and nothing else that is built or driven.
 fn cut(lab: &str) -> Result<String> {
     let mut lab: toml::Table = toml::from_str(lab).context("cannot parse lab.toml")?;
-    for (section, kept) in
-        [("program", Some(PROBE)), ("artifact", Some(PLUGIN)), ("scenario", None), ("module", None)]
-    {
+    let sections = [
+        ("program", Some(PROBE)),
+        ("artifact", Some(PLUGIN)),
+        ("compiler", None),
+        ("scenario", None),
+        ("module", None),
+    ];
+    for (section, kept) in sections {
         let entries = lab.get_mut(section).and_then(toml::Value::as_array_mut);
         let entries = entries.with_context(|| format!("lab.toml has no [[{section}]]"))?;
         entries.retain(|entry| kept.is_some() && entry.get("name").and_then(toml::Value::as_str) == kept);
@@ -151,6 +156,7 @@ mod tests {
         let names: Vec<&str> = cut_lab.artifacts.iter().map(|artifact| artifact.name.as_str()).collect();
         assert_eq!(names, [PLUGIN]);
         assert!(cut_lab.programs.len() == 1 && cut_lab.scenarios.is_empty() && cut_lab.modules.is_empty());
+        assert!(cut_lab.compilers.is_empty());
         assert_eq!(cut_lab.targets.len(), whole_lab.targets.len());
         let error = cut(&whole.replace("name = \"ip\"", "name = \"pi\"")).unwrap_err().to_string();
         assert!(error.contains("artifact Some(\"ip\")"), "{error}");

@@ -52,6 +52,7 @@ pub(super) fn load(plugin: &Path, ground: &Ground, engine: &dyn Engine, folder: 
         file: plugin_name.to_owned(),
         sha256: &sha256,
         truncate_after_judging: false,
+        allow_abort: false,
         settings: String::new(),
         path: None,
         headers: &BTreeMap::new(),

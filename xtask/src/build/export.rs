@@ -1,4 +1,8 @@
-//! The crates that are checked: which they are, what they promise, and their sources in a workspace of their own.
+//! Plugins as authors outside this workspace have them: the crates that they link, what these promise, and their sources in a workspace of their own.
+//!
+//! Old cargo cannot read this workspace.
+
+mod manifest;
 
 use std::fs;
 use std::path::Path;
@@ -7,13 +11,11 @@ use anyhow::{Context, Result, bail};
 use cargo_metadata::semver::Version;
 use cargo_metadata::{DependencyKind, Metadata, Package};
 
-use super::manifest;
 use crate::atomic;
-use crate::build;
 use crate::error::Stop;
 
 /// `name` and the members that it links, dependencies first.
-pub(super) fn closure<'a>(name: &str, metadata: &'a Metadata) -> Result<Vec<&'a Package>> {
+pub(crate) fn closure<'a>(name: &str, metadata: &'a Metadata) -> Result<Vec<&'a Package>> {
     let package = metadata
         .packages
         .iter()
@@ -34,7 +36,7 @@ pub(super) fn closure<'a>(name: &str, metadata: &'a Metadata) -> Result<Vec<&'a 
 }
 
 /// The one compiler that all of `crates` promise to build with.
-pub(super) fn promise(crates: &[&Package]) -> Result<Version> {
+pub(crate) fn promise(crates: &[&Package]) -> Result<Version> {
     let mut promised: Option<(&Package, &Version)> = None;
     for package in crates {
         let version = package.rust_version.as_ref().with_context(|| {
@@ -54,7 +56,7 @@ pub(super) fn promise(crates: &[&Package]) -> Result<Version> {
 }
 
 /// Writes `crates` into `sources`, a workspace of its own that keeps their places.
-pub(super) fn export(crates: &[&Package], repository: &Path, sources: &Path) -> Result<()> {
+pub(crate) fn export(crates: &[&Package], repository: &Path, sources: &Path) -> Result<()> {
     let root = read_manifest(&repository.join("Cargo.toml"))?;
     let mut members = Vec::new();
     for package in crates {
@@ -62,7 +64,7 @@ pub(super) fn export(crates: &[&Package], repository: &Path, sources: &Path) -> 
         let relative = folder
             .strip_prefix(repository)
             .with_context(|| format!("{} is outside the repository", package.name))?;
-        for file in build::sources_of(folder)? {
+        for file in super::sources_of(folder)? {
             let copy = sources.join(file.strip_prefix(repository)?);
             let content = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
             atomic::write(&copy, &content)?;
@@ -77,7 +79,7 @@ pub(super) fn export(crates: &[&Package], repository: &Path, sources: &Path) -> 
 }
 
 /// Their names, for sentences.
-pub(super) fn names(crates: &[&Package]) -> String {
+pub(crate) fn names(crates: &[&Package]) -> String {
     crates.iter().map(|package| package.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
@@ -96,8 +98,8 @@ mod tests {
 
     #[test]
     fn a_plugin_comes_with_the_contract_before_it() {
-        let metadata = build::members(&crate::paths::repository().unwrap()).unwrap();
-        let crates = closure(super::super::PLUGIN, &metadata).unwrap();
+        let metadata = super::super::members(&crate::paths::repository().unwrap()).unwrap();
+        let crates = closure("ip-handler", &metadata).unwrap();
         assert_eq!(names(&crates), "plugin-abi, plugin-sdk, ip-handler");
         promise(&crates).unwrap();
     }

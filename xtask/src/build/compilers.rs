@@ -22,7 +22,7 @@ use crate::image::Image;
 use crate::lab::{Compiled, Compiler, Lab, Language, Recipe, Target};
 
 /// The folder below `dist/<target>/`.
-const FOLDER: &str = "compilers";
+pub(crate) const FOLDER: &str = "compilers";
 /// The package and the program that load plugins.
 const PROBE: (&str, &str) = ("plugin-host", "plugin-probe");
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 
-use crate::build::{TOOLCHAIN, nginx};
+use crate::build::{TOOLCHAIN, compilers, nginx};
 use crate::engine;
 use crate::flags::ReproFlags;
 use crate::lab::{Arch, Lab, Libc, Target};
@@ -22,7 +22,7 @@ pub(crate) enum Part {
     Nginx,
     /// The release image of ngx-backend.
     Release,
-    /// The matrix, with everything loaded anew, and its report.
+    /// The matrix, with everything loaded anew, its report, and what other compilers build for it.
     Matrix,
     /// What is rendered from raw files: pages, tables, the C header.
     Reports,
@@ -121,6 +121,7 @@ impl Selection {
             names.insert("emulator".to_owned());
             names.extend(lab.hosts.iter().map(|host| host.name.clone()));
             names.extend(lab.nginxes.iter().map(|nginx| nginx.name.clone()));
+            names.extend(lab.compilers.iter().map(|compiler| compiler.image().to_owned()));
         }
         names.into_iter().collect()
     }
@@ -189,6 +190,9 @@ impl Part {
             }
             Part::Matrix => {
                 let mut products = of_nginx("fixtures");
+                let of_compilers =
+                    selection.targets.iter().map(|target| dist(target).join(compilers::FOLDER));
+                products.extend(of_compilers.map(Product::Manifested));
                 products.push(Product::Folder(Path::new(REPORTS).join("matrix")));
                 products
             }
@@ -221,6 +225,9 @@ mod tests {
             assert!(needed.contains(&name.to_owned()), "{name} is not in {needed:?}");
         }
         assert!(lab.hosts.iter().all(|host| needed.contains(&host.name)));
+        assert!(lab.compilers.iter().all(|compiler| needed.contains(&compiler.image().to_owned())));
+        let of_compilers = Product::Manifested("dist/aarch64-unknown-linux-musl/compilers".into());
+        assert!(Part::Matrix.products(&all).contains(&of_compilers));
 
         let musl = ReproFlags { targets: vec!["x86_64-*-musl".into()], ..ReproFlags::default() };
         let (some, left_out) = Selection::of(&musl, &lab).unwrap();

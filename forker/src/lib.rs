@@ -62,3 +62,8 @@ pub use run::run;
 pub use start::MarkerError;
 pub use supervise::{Cause, Death, Policy};
 pub use worker::{Pulse, Stopping, Worker, wait_for};
+
+/// Compiles what the README shows.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

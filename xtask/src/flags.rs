@@ -74,6 +74,10 @@ pub(crate) enum Verb {
     ///
     /// Prints its tag, digest, size in bytes, its archive for `docker load` (below `dist/TARGET/ngx-backend/`) and its root file system.
     Release(ReleaseFlags),
+    /// Writes an archive for each target into `target/dist/`, with its bill of materials (CycloneDX) and the SHA-256 sums of all.
+    ///
+    /// Prints the length in bytes and the path of each file. What lay in that folder before is gone then.
+    Dist(DistFlags),
     /// Measures, in pairs; or renders, checks and compares runs.
     ///
     /// Writes bench-results/runs/DATE-MACHINE-TARGET/ and the index of runs; with --quick, target/bench/.
@@ -99,6 +103,12 @@ pub(crate) enum Verb {
         /// Compare instead of writing; exit code 1 when a file is stale.
         #[arg(long)]
         check: bool,
+    },
+    /// Writes down the public items of what is published (`api.txt`), which `ci semver` compares with.
+    Api {
+        /// Say that these are what people have from now on; for each release.
+        #[arg(long)]
+        released: bool,
     },
     /// Shows what this machine has and lacks for the matrix, each with the command that mends it.
     ///
@@ -327,6 +337,13 @@ pub(crate) struct ReproFlags {
     /// Leave the builds there, to look at.
     #[arg(long)]
     pub(crate) keep: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct DistFlags {
+    /// Only for this target, or those of a pattern as '*-musl'; may be repeated.
+    #[arg(long = "target", value_name = "TRIPLE")]
+    pub(crate) targets: Vec<String>,
 }
 
 #[derive(Args)]

@@ -6,6 +6,7 @@ mod expect;
 mod nginx;
 mod platform;
 mod scenario;
+mod shipment;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,6 +21,7 @@ pub(crate) use self::expect::{Expectation, Meeting, Outcome, Prediction};
 pub(crate) use self::nginx::{CModule, Module, ModuleRecipe, Nginx};
 pub(crate) use self::platform::{Arch, Host, Libc, Target};
 pub(crate) use self::scenario::{Ask, Scenario, Then, client_folder, plugin_folder};
+pub(crate) use self::shipment::Shipment;
 
 /// The parsed and checked `lab.toml`.
 #[derive(Debug)]
@@ -42,6 +44,8 @@ pub(crate) struct Lab {
     pub(crate) nginxes: Vec<Nginx>,
     /// Modules for nginx, in the order of the file.
     pub(crate) modules: Vec<Module>,
+    /// What of all that archives of a release hold.
+    pub(crate) shipment: Shipment,
     foreign: Foreign,
     nginx: nginx::NginxEntry,
 }
@@ -78,6 +82,8 @@ struct File {
     scenario: Vec<Scenario>,
     nginx: nginx::NginxEntry,
     module: Vec<Module>,
+    #[serde(default)]
+    dist: Shipment,
 }
 
 impl Lab {
@@ -104,6 +110,7 @@ impl Lab {
             scenarios: file.scenario,
             nginxes: file.nginx.expand(),
             modules: file.module,
+            shipment: file.dist,
             nginx: file.nginx,
             foreign: file.foreign,
         };
@@ -211,7 +218,8 @@ impl Lab {
             scenario.check(self)?;
         }
         compiler::check(self)?;
-        nginx::check(self)
+        nginx::check(self)?;
+        self.shipment.check(self)
     }
 }
 

@@ -10,6 +10,7 @@ mod ci;
 mod codegen;
 mod columns;
 mod difference;
+mod dist;
 mod doctor;
 mod engine;
 mod error;
@@ -61,12 +62,14 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Verb::Build(flags) => build::run(&flags.targets, &ground),
         Verb::Nginx(flags) => build::nginx::run(flags, &ground),
         Verb::Release(flags) => release::run(flags, &ground),
+        Verb::Dist(flags) => dist::run(flags, &ground),
         Verb::Bench(flags) => bench::run(flags, &ground),
         Verb::Images(verb) => images::run(&ground.images, verb),
         Verb::Repro(flags) => repro::run(flags, &ground),
         Verb::Test => ci::test(&ground),
         Verb::Ci { steps } => ci::run(steps, &ground),
         Verb::Codegen { check } => codegen::run(*check),
+        Verb::Api { released } => ci::semver::write(*released, &ground),
         Verb::Doctor(flags) => doctor::run(flags, &ground),
         Verb::WithDocker { argv } => engine::docker_engine::run_with(argv, &ground.cache),
         Verb::Inspect(flags) => inspect::run(flags, &ground),

@@ -75,10 +75,10 @@ impl Service<'_> {
     }
 
     fn steer(&mut self, slots: &[usize]) {
-        if let Err(error) = self.sockets.steer(slots)
-            && !std::mem::replace(&mut self.could_not_steer, true)
-        {
-            warn!(%error, "new connections cannot be kept from workers that are away, and wait for them");
+        if let Err(error) = self.sockets.steer(slots) {
+            if !std::mem::replace(&mut self.could_not_steer, true) {
+                warn!(%error, "new connections cannot be kept from workers that are away, and wait for them");
+            }
         }
     }
 

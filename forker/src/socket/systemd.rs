@@ -34,7 +34,7 @@ pub struct Named {
 #[non_exhaustive]
 pub enum SystemdError {
     /// A variable does not hold what sd_listen_fds(3) says.
-    #[error("{variable} is `{}`, and {expected} was expected; systemd sets it, so leave it unset elsewhere", .value.display())]
+    #[error("{variable} is `{}`, and {expected} was expected; systemd sets it, so leave it unset elsewhere", .value.to_string_lossy())]
     Variable {
         /// Its name.
         variable: &'static str,

@@ -62,10 +62,12 @@ impl Supervisor {
     /// Closes what the last slots have listened on, when no process of theirs is left.
     pub(super) fn let_go(&mut self) {
         let before = self.slots.len();
-        while let Some(place) = self.slots.last()
-            && place.leaving == Some(Leaving::Worker)
-            && !self.processes.values().any(|process| process.slot == self.slots.len() - 1)
-        {
+        while let Some(place) = self.slots.last() {
+            let last = self.slots.len() - 1;
+            let is_used = self.processes.values().any(|process| process.slot == last);
+            if place.leaving != Some(Leaving::Worker) || is_used {
+                break;
+            }
             self.slots.pop();
         }
         if self.slots.len() < before {

@@ -240,9 +240,7 @@ impl Supervisor {
     }
 
     pub(super) fn kill(&mut self, id: WorkerId, why: Kill) {
-        if let Some(process) = self.processes.get_mut(&id)
-            && process.killed.is_none()
-        {
+        if let Some(process) = self.processes.get_mut(&id).filter(|process| process.killed.is_none()) {
             process.killed = Some(why);
             self.actions.push(Action::Kill { id });
         }
@@ -285,9 +283,7 @@ impl Supervisor {
     }
 
     fn alive(&mut self, id: WorkerId, beat: Option<bool>) {
-        if let Some(process) = self.processes.get_mut(&id)
-            && beat != Some(false)
-        {
+        if let Some(process) = self.processes.get_mut(&id).filter(|_| beat != Some(false)) {
             process.alive = self.now;
         }
     }
@@ -351,11 +347,12 @@ impl Supervisor {
             self.let_go();
             self.steer();
         }
-        if let Phase::Stopping(ending) = &self.phase
-            && self.processes.is_empty()
-        {
-            self.actions.push(Action::End(ending.clone()));
-            self.phase = Phase::Ended;
+        match &self.phase {
+            Phase::Stopping(ending) if self.processes.is_empty() => {
+                self.actions.push(Action::End(ending.clone()));
+                self.phase = Phase::Ended;
+            }
+            _ => {}
         }
     }
 

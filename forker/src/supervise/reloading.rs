@@ -65,9 +65,7 @@ impl Supervisor {
         if let Some(old) = old {
             self.dismiss(old);
         }
-        if let Some(reload) = &mut self.reload
-            && reload.slot == slot
-        {
+        if let Some(reload) = self.reload.as_mut().filter(|reload| reload.slot == slot) {
             reload.slot += 1;
             self.reload_slot();
         }

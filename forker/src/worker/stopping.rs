@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
-use std::io::{self, PipeReader, PipeWriter};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
 
 /// Tells when a worker is to stop: no new connections, but an answer to every request that has come. After the graceful
 /// deadline the master kills it.
@@ -22,13 +23,13 @@ pub struct Stopping(Arc<Shared>);
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
-    readable: PipeReader,
+    readable: OwnedFd,
 }
 
 #[derive(Debug)]
 struct State {
     /// Its other end reads the end of the file when this is gone, again and again.
-    open: Option<PipeWriter>,
+    open: Option<OwnedFd>,
     /// Of the futures that wait, by their number.
     wakers: HashMap<u64, Waker>,
     next_number: u64,
@@ -42,7 +43,7 @@ struct Place<'a> {
 
 impl Stopping {
     pub(super) fn new() -> io::Result<Self> {
-        let (readable, open) = io::pipe()?;
+        let (readable, open) = pipe_with(PipeFlags::CLOEXEC)?;
         let state = State { open: Some(open), wakers: HashMap::new(), next_number: 0 };
         Ok(Self(Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new(), readable })))
     }
@@ -174,7 +175,7 @@ mod tests {
     #[test]
     fn what_is_readable_comes_before_the_end() {
         let stopping = Stopping::new().unwrap();
-        let (readable, writable) = io::pipe().unwrap();
+        let (readable, writable) = pipe_with(PipeFlags::CLOEXEC).unwrap();
         rustix::io::write(&writable, b"x").unwrap();
         stopping.begin();
         assert!(wait_for(&readable, &stopping).unwrap());

@@ -62,3 +62,8 @@ pub use sized::{SizeError, SizeFirst};
 pub use status::Status;
 pub use version::{ABI_MAJOR, ABI_MINOR};
 pub use view::{Bytes, Text, TextSink, ViewError};
+
+/// Compiles what the README shows.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -55,3 +55,8 @@ pub use loader_message::code_of_message;
 pub use plugin_abi::Kind;
 pub use policy::Policy;
 pub use verdict::{Code, Layer, Reason, UnknownCode, Verdict};
+
+/// Compiles what the README shows.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

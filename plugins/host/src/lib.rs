@@ -75,3 +75,8 @@ pub use sealed::SealedCopy;
 pub use showcase::ShowcaseInstance;
 pub use slot::{Current, NoOtherVersion, Slot, Standing};
 pub use trust::{Distrust, open_trusted};
+
+/// Compiles what the README shows.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

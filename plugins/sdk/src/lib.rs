@@ -61,3 +61,8 @@ pub use plugin_abi as abi;
 pub use plugin_abi::Address;
 pub use resolver::{Outcome, Query, Resolution, Resolver, Ticket, Upstream, Waker};
 pub use showcase::Showcase;
+
+/// Compiles what the README shows.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

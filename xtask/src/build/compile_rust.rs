@@ -84,7 +84,7 @@ pub(super) fn release_options(target: &str) -> Vec<String> {
 }
 
 /// Options that make cargo take every crate from the mounted folder.
-pub(super) fn vendored_config() -> [String; 4] {
+pub(crate) fn vendored_config() -> [String; 4] {
     [
         "--config".to_owned(),
         "source.crates-io.replace-with=\"vendored\"".to_owned(),

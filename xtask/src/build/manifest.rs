@@ -9,8 +9,6 @@ use sha2::{Digest, Sha256};
 
 use crate::atomic;
 
-const FILE: &str = "manifest.json";
-
 /// The content of one `dist/<target>/`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Manifest {
@@ -44,11 +42,14 @@ pub(crate) struct Built {
 }
 
 impl Manifest {
+    /// Its name in the folder.
+    pub(crate) const FILE: &'static str = "manifest.json";
+
     /// Reads the manifest of `folder`, provided that every file in it is what the manifest says.
     ///
     /// Anything missing, altered or unreadable is `None`: the folder is then built again.
     pub(crate) fn read_verified(folder: &Path) -> Option<Manifest> {
-        let manifest: Manifest = serde_json::from_slice(&fs::read(folder.join(FILE)).ok()?).ok()?;
+        let manifest: Manifest = serde_json::from_slice(&fs::read(folder.join(Self::FILE)).ok()?).ok()?;
         let intact = manifest.artifacts.iter().all(|built| {
             fs::read(folder.join(&built.file)).is_ok_and(|content| sha256(&content) == built.sha256)
         });
@@ -57,9 +58,14 @@ impl Manifest {
 
     /// Writes the manifest into `folder`, whose files are all in place by then.
     pub(crate) fn write(&self, folder: &Path) -> Result<()> {
+        atomic::write(&folder.join(Self::FILE), self.text()?.as_bytes())
+    }
+
+    /// As it stands in its file.
+    pub(crate) fn text(&self) -> Result<String> {
         let mut text = serde_json::to_string_pretty(self).context("cannot encode a manifest")?;
         text.push('\n');
-        atomic::write(&folder.join(FILE), text.as_bytes())
+        Ok(text)
     }
 
     /// The file called `name` in `lab.toml`.

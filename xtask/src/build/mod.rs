@@ -4,10 +4,11 @@ mod compile_c;
 mod compile_rust;
 pub(crate) mod compilers;
 pub(crate) mod export;
+pub(crate) mod linked;
 mod manifest;
 pub(crate) mod nginx;
 pub(crate) mod nginx_modules;
-mod notices;
+pub(crate) mod notices;
 pub(crate) mod release;
 mod room;
 mod sources;
@@ -22,11 +23,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use plugin_compat::ElfFacts;
 
-pub(crate) use self::compile_rust::cargo_environment;
+pub(crate) use self::compile_rust::{cargo_environment, vendored_config};
 pub(crate) use self::manifest::{Built, Manifest, sha256};
 pub(crate) use self::room::Room;
 use self::sources::Workspace;
 pub(crate) use self::sources::{members, sources_of};
+pub(crate) use self::vendor::ensure as vendored;
 use crate::atomic;
 use crate::engine::{Engine, Mount};
 use crate::ground::Ground;
@@ -42,6 +44,9 @@ pub(crate) mod inside {
     pub(crate) const CRATES: &str = "/vendor";
     pub(crate) const BUILD: &str = "/build";
 }
+
+/// The purpose that checks share.
+const CHECKS: &str = "checks";
 
 /// The image that builds everything.
 pub(crate) const TOOLCHAIN: &str = "toolchain";
@@ -333,10 +338,15 @@ pub(crate) fn run_cargo(workshop: &Workshop<'_>, argv: &[&str], env: &[(&str, &s
     if argv.iter().any(|word| word == "--offline") {
         argv.splice(at..at, compile_rust::vendored_config());
     }
-    let mut environment = compile_rust::cargo_environment("checks");
+    let mut environment = compile_rust::cargo_environment(CHECKS);
     environment.extend(env.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
     run_inside(workshop, &argv, environment, Some(&crates), None)?;
     Ok(())
+}
+
+/// Where [`run_cargo`] has cargo put what it makes, seen from outside.
+pub(crate) fn checks_folder(workshop: &Workshop<'_>) -> PathBuf {
+    build_folder(workshop).join(CHECKS)
 }
 
 /// Where the compilers of the image write, seen from outside.

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use cargo_metadata::MetadataCommand;
 use plugin_compat::ElfFacts;
 
+use super::linked::{CrateId, LinkGraph};
 use super::sources::{self, Workspace};
 use super::{Built, Manifest, Room, TOOLCHAIN, Workshop, compile_rust, inside, sha256, vendor};
 use crate::atomic;
@@ -74,6 +75,16 @@ pub(super) fn ensure_of(source_digest: &str, ground: &Ground, version: &str, arc
     };
     let module = manifest.find(MODULE).with_context(|| format!("{} has no {MODULE}", folder.display()))?;
     Ok(module.path(&folder))
+}
+
+/// What the module links for `arch`, and the crate that it is.
+///
+/// # Errors
+/// What cargo printed, when it cannot tell.
+pub(crate) fn links(workshop: &Workshop<'_>, arch: Arch) -> Result<(LinkGraph, CrateId)> {
+    let graph = LinkGraph::read(workshop, WORKSPACE, &[PACKAGE, FIXTURE].into(), &arch.debian_target())?;
+    let module = graph.ours(PACKAGE)?.clone();
+    Ok((graph, module))
 }
 
 /// Debian's compiler for `arch`, inside the toolchain image.

@@ -5,6 +5,10 @@ mod docker;
 mod generated;
 mod in_image;
 mod msrv;
+mod package;
+mod published;
+mod room;
+pub(crate) mod semver;
 mod workflows;
 
 use std::ffi::OsString;
@@ -15,6 +19,7 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 
 use crate::bench;
+use crate::dist;
 use crate::engine;
 use crate::flags::{MatrixFlags, ReportFlags};
 use crate::ground::Ground;
@@ -37,14 +42,20 @@ pub(crate) enum Step {
     Workflows,
     /// clippy of the toolchain image finds nothing, and every public item is documented.
     Lint,
-    /// Contract, SDK and a plugin build with the oldest compiler that they promise, and the plugin loads.
+    /// What is published builds with the oldest compiler that it promises, and a plugin made so loads.
     Msrv,
+    /// What is published can be packed, is complete, and builds from its packages alone.
+    Package,
+    /// What is published has all that its last release had, or a version that says otherwise.
+    Semver,
     /// The matrix agrees everywhere and the committed report is fresh, from locked images only; in parts it is the same.
     Matrix,
     /// One more build, in other circumstances, gives the same artifacts, images and reports, of a cheap selection.
     Repro,
     /// Files that are odd in one way each load in every host as predicted, and predictions for modules of others are those that are committed.
     Inspect,
+    /// Archives of a release come out the same twice, their sums and bills hold, and what is in them runs.
+    Dist,
     /// Every suite of the benchmarks runs, briefly: no sample fails, and all servers answer alike.
     Bench,
     /// The docker engine comes to the same report.
@@ -81,6 +92,9 @@ fn run_step(step: Step, ground: &Ground) -> Result<()> {
         Step::Msrv => msrv::check(ground),
         Step::Repro => repro::prove(ground),
         Step::Inspect => inspect::check(ground),
+        Step::Package => package::check(ground),
+        Step::Semver => semver::check(ground),
+        Step::Dist => dist::prove(ground),
         Step::Bench => bench::prove(ground),
         Step::Docker => docker::check(ground),
         Step::Test => test(ground),

@@ -1,7 +1,10 @@
-//! The oldest compiler: what plugin authors link builds with the `rust-version` that it promises, and what comes out loads.
+//! The oldest compilers: what is published builds with the `rust-version` that it promises, and a plugin that the oldest of them makes
+//! loads.
 //!
-//! The crates are built as an author outside this workspace has them, by the image `msrv`, which holds that compiler.
+//! What plugin authors link is built as an author outside this workspace has it, since its compiler cannot read this workspace. The images
+//! `msrv-VERSION` hold the compilers.
 
+mod hosts;
 mod load;
 
 use std::fs;
@@ -13,25 +16,32 @@ use cargo_metadata::semver::Version;
 use plugin_compat::{AbiVersion, ContractNote, ElfFacts, Kind};
 
 use self::load::load;
+use super::published;
 use crate::build::export::{closure, export, names, promise};
 use crate::build::{self, Room, inside};
 use crate::engine::{Engine, Mount};
 use crate::error::Stop;
 use crate::ground::Ground;
 
-/// The image that holds the compiler.
-const IMAGE: &str = "msrv";
+/// The image that holds the compiler of plugins.
+pub(super) const IMAGE: &str = "msrv-1.63";
 /// A plugin that uses the SDK as every plugin does.
 const PLUGIN: &str = "ip-handler";
 const KIND: Kind = Kind::Handler;
 
-/// Builds [`PLUGIN`] and what it links with the compiler that they promise, from nothing, judges it and loads it.
+/// Builds [`PLUGIN`] and what it links with the compiler that they promise, from nothing, judges it and loads it; then whatever else is
+/// published, each with its own.
 ///
 /// # Errors
 /// [`Stop::Disagreement`] naming the crate and the compiler, when the promise is not kept.
 pub(super) fn check(ground: &Ground) -> Result<()> {
     let metadata = build::members(&ground.repository)?;
     let crates = closure(PLUGIN, &metadata)?;
+    let published = published::crates(&metadata)?;
+    let others: Vec<&Package> = published
+        .into_iter()
+        .filter(|package| crates.iter().all(|known| known.name != package.name))
+        .collect();
     let promise = promise(&crates)?;
     let folder = ground.repository.join("target").join("lab").join("msrv");
     if folder.exists() {
@@ -42,7 +52,8 @@ pub(super) fn check(ground: &Ground) -> Result<()> {
     let engine = ground.engine([])?;
     let plugin = compile(&crates, &promise, ground, engine.as_ref(), &folder)?;
     judge(&plugin, &promise)?;
-    load(&plugin, ground, engine.as_ref(), &folder.join("load"))
+    load(&plugin, ground, engine.as_ref(), &folder.join("load"))?;
+    hosts::check(&others, ground, engine.as_ref())
 }
 
 /// Builds one crate after another, so that the first one at fault is named, and gives the plugin's file.
@@ -65,7 +76,7 @@ fn compile(
         let argv = ["/usr/bin/cargo", "build", "--release", "--offline", "--package", &package.name];
         room.run(&argv.map(str::to_owned), build::cargo_environment("artifacts"), None).map_err(|error| {
             let sentence = format!(
-                "{} does not build with the compiler of image {IMAGE}, though it promises rustc {promise}; write what that compiler understands, or raise `rust-version` of {} together with the suite in containers/{IMAGE}/image.toml",
+                "{} does not build with the compiler of image {IMAGE}, though it promises rustc {promise}; write what that compiler understands, or raise `rust-version` of {} together with the suite in containers/msrv/image.toml",
                 package.name,
                 names(crates),
             );
@@ -102,7 +113,7 @@ fn wrong_in_note(note: &ContractNote, promise: &Version) -> Vec<String> {
     let expected = format!("rustc {}.{}.", promise.major, promise.minor);
     if !identity.compiler.starts_with(&expected) {
         wrong.push(format!(
-            "`{}` built it, its `rust-version` promises {}.{}; let containers/{IMAGE}/image.toml and `rust-version` name the same compiler",
+            "`{}` built it, its `rust-version` promises {}.{}; let containers/msrv/image.toml and `rust-version` name the same compiler",
             identity.compiler, promise.major, promise.minor
         ));
     }

@@ -96,8 +96,12 @@ fn the_note_written_in_cpp_is_read() {
 
 #[test]
 fn the_handler_in_c_compiles_without_a_warning() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../handlers/hello-c/plugin.c");
-    let source = fs::read_to_string(source).unwrap();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    if !folder.join("../../lab.toml").exists() {
+        eprintln!("skipped: the handler in C (it is in the repository, not in the package)");
+        return;
+    }
+    let source = fs::read_to_string(folder.join("../handlers/hello-c/plugin.c")).unwrap();
     Folder::new("hello-c").compile("c", "-std=c11", &["-fsyntax-only"], &source);
 }
 

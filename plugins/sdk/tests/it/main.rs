@@ -10,4 +10,3 @@ mod handler;
 mod middleware;
 mod resolver;
 mod showcase;
-mod twins;

@@ -138,6 +138,8 @@ fn cut(lab: &str) -> Result<String> {
         entries.retain(|entry| kept.is_some() && entry.get("name").and_then(toml::Value::as_str) == kept);
         ensure!(entries.len() == usize::from(kept.is_some()), "lab.toml has no {section} {kept:?}");
     }
+    // Nothing of it is for others.
+    lab.remove("dist");
     toml::to_string(&lab).context("cannot write lab.toml")
 }
 

@@ -1,0 +1,3 @@
+//! Plugins of several crates in one program.
+
+mod twins;

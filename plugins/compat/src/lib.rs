@@ -44,7 +44,7 @@ mod verdict;
 
 pub use elf::{
     Class, ElfError, ElfFacts, Endianness, Export, Filtee, Hardening, HashTables, Import, Linkage,
-    LoadTraits, Machine, MissingTail, ObjectType, RequiredVersion, SymbolKind, ThreadLocalBlock,
+    LoadTraits, Machine, MissingTail, ObjectType, PageLayout, RequiredVersion, SymbolKind, ThreadLocalBlock,
 };
 pub use file_kind::{FileKind, UnknownFileKind};
 pub use host::{HostError, HostFacts, HostLibc, HostLibrary, HostReader};

@@ -7,12 +7,14 @@ use goblin::elf::program_header::{
     ProgramHeader,
 };
 
-use super::{ElfError, ThreadLocalBlock};
+use super::{ElfError, PageLayout, ThreadLocalBlock};
 
 /// The layout that is read in depth: 64-bit, little-endian.
 pub(super) const CTX: Ctx = Ctx { container: Container::Big, le: Endian::Little };
 
 const SECTION_HEADER_SIZE: u64 = 64;
+/// The size of pages in bytes: the only one of x86_64, and the smallest of aarch64.
+const SMALLEST_PAGE: u64 = 4096;
 const SHT_NOBITS: u32 = 8;
 
 /// A 64-bit little-endian file whose segments are known to lie inside it.
@@ -110,6 +112,21 @@ impl<'a> Image<'a> {
     pub(super) fn thread_local(&self) -> Option<ThreadLocalBlock> {
         let segment = self.segments.iter().find(|segment| segment.p_type == PT_TLS && segment.p_memsz > 0)?;
         Some(ThreadLocalBlock { size: segment.p_memsz, alignment: segment.p_align.max(1) })
+    }
+
+    pub(super) fn pages(&self) -> PageLayout {
+        let power_of_two = |number: u64| if number == 0 { 1 << 63 } else { number & number.wrapping_neg() };
+        let mut pages = PageLayout::default();
+        let mut end = 0;
+        for segment in self.segments.iter().filter(|segment| segment.p_type == PT_LOAD) {
+            let distance = segment.p_vaddr.wrapping_sub(segment.p_offset);
+            pages.mappable = pages.mappable.min(power_of_two(distance));
+            pages.declared = pages.declared.min(power_of_two(segment.p_align));
+            pages.as_declared &= distance & segment.p_align.wrapping_sub(1) == 0;
+            pages.shared |= segment.p_vaddr / SMALLEST_PAGE < end;
+            end = segment.p_vaddr.saturating_add(segment.p_filesz).div_ceil(SMALLEST_PAGE);
+        }
+        pages
     }
 
     fn first(&self, kind: u32) -> Option<&'a [u8]> {

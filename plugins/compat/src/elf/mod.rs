@@ -104,6 +104,9 @@ pub struct ElfFacts {
     /// The thread-local block of the file (PT_TLS); none if it has no thread-local variables.
     #[serde(default)]
     pub thread_local: Option<ThreadLocalBlock>,
+    /// How its loaded segments lie.
+    #[serde(default)]
+    pub pages: PageLayout,
     /// What makes it harder to abuse.
     #[serde(default)]
     pub hardening: Hardening,
@@ -204,6 +207,28 @@ pub struct HashTables {
     pub gnu: bool,
     /// DT_HASH, of the generic ABI.
     pub sysv: bool,
+}
+
+/// Which sizes of pages the loaded segments (PT_LOAD) are laid out for. All sizes are powers of two, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PageLayout {
+    /// The largest size of pages by which every segment can be mapped: its address and its offset in the file differ by a
+    /// multiple of that.
+    pub mappable: u64,
+    /// The largest size that divides the alignment which every segment declares.
+    pub declared: u64,
+    /// Whether address and offset of every segment differ by a multiple of the alignment that it declares.
+    pub as_declared: bool,
+    /// Whether two segments lie in one page of 4096 bytes, of which only the latter's protection can hold.
+    pub shared: bool,
+}
+
+/// No segments, which every size suits.
+impl Default for PageLayout {
+    fn default() -> Self {
+        Self { mappable: 1 << 63, declared: 1 << 63, as_declared: true, shared: false }
+    }
 }
 
 /// What makes a file harder to abuse. See ld(1): `-z relro`, `-z now`.
@@ -362,6 +387,7 @@ impl ElfFacts {
             note: ContractNote::Missing,
             traits: LoadTraits::default(),
             thread_local: None,
+            pages: PageLayout::default(),
             hardening: Hardening::default(),
             missing_tail: None,
         }
@@ -384,6 +410,7 @@ impl ElfFacts {
         self.note = notes::contract_note(&image);
         self.traits.executable_stack = image.executable_stack();
         self.thread_local = image.thread_local();
+        self.pages = image.pages();
         self.hardening.relro = image.relro();
         self.hardening.writable_code = image.writable_code();
         self.traits.x86_64_level = notes::x86_64_level(&image);

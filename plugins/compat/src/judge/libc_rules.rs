@@ -8,6 +8,10 @@ const GLIBC_WITH_RELR: LibcVersion = LibcVersion { major: 2, minor: 36, patch: 0
 const MUSL_WITH_RELR: LibcVersion = LibcVersion { major: 1, minor: 2, patch: 4 };
 /// First release that opens files in whose place others stand.
 const GLIBC_THAT_OPENS_FILTERS: LibcVersion = LibcVersion { major: 2, minor: 32, patch: 0 };
+/// First release that no longer looks at the alignment which segments declare.
+const GLIBC_WITHOUT_DECLARED_ALIGNMENT: LibcVersion = LibcVersion { major: 2, minor: 35, patch: 0 };
+/// The size of pages in bytes: the only one of x86_64, and the smallest of aarch64.
+const PAGE: u64 = 4096;
 /// First release whose `dlopen` no longer makes the stack executable.
 const GLIBC_WITHOUT_EXECUTABLE_STACK: LibcVersion = LibcVersion { major: 2, minor: 41, patch: 0 };
 
@@ -42,6 +46,7 @@ pub(super) fn loader_features(resolution: &Resolution<'_>, host: &HostFacts) -> 
     let Some(libc) = &host.libc else { return Vec::new() };
     let of_object = |object: &LoadedObject<'_>| {
         [
+            page_layout(object, host, libc),
             not_to_be_opened(object, host, libc),
             packed_relocations(object, host, libc),
             executable_stack(object, host, libc),
@@ -65,6 +70,28 @@ fn filters(resolution: &Resolution<'_>, host: &HostFacts, libc: &HostLibc) -> Op
         host.libc_name(),
     );
     Some(Reason::new(Code::LibcFilters, text))
+}
+
+/// glibc maps segments at pages only and says no otherwise (elf/dl-load.c, `_dl_map_object_from_fd`); musl moves them. Where two lie
+/// in one page, glibc says no, and what musl maps is no longer code.
+fn page_layout(object: &LoadedObject<'_>, host: &HostFacts, libc: &HostLibc) -> Option<Reason> {
+    let pages = object.facts.pages;
+    let heeds_declared = libc.version.is_some_and(|version| version < GLIBC_WITHOUT_DECLARED_ALIGNMENT);
+    let fits = match libc.family {
+        LibcFamily::Glibc if heeds_declared => pages.declared >= PAGE && pages.as_declared,
+        LibcFamily::Glibc => pages.mappable >= PAGE,
+        LibcFamily::Musl => true,
+    };
+    (pages.shared || !fits).then(|| {
+        let text = format!(
+            "{}'s segments do not lie as pages of {PAGE} bytes need it, by which {} of host {} maps them; link it with -z \
+             max-page-size={PAGE} or more, and strip it with newer tools or not at all",
+            object.name,
+            host.libc_name(),
+            host.name,
+        );
+        Reason::new(Code::ElfMalformed, text)
+    })
 }
 
 /// glibc heeds the mark on what is opened and on all that comes in with it (elf/dl-load.c, `_dl_map_object_from_fd`).

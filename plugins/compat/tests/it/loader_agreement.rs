@@ -46,7 +46,7 @@ const VERSION_SCRIPTS: [(&str, &str); 3] = [
 ];
 
 /// Sources and link arguments of libraries, and whether they load in a program that exports the two names above.
-const LIBRARIES: [(&str, &str, &[&str], bool); 33] = [
+const LIBRARIES: [(&str, &str, &[&str], bool); 34] = [
     ("plain", "int a;", &[], true),
     ("libc", "#include <stdio.h>\nvoid work(void) { puts(\"a\"); }", &[], true),
     ("math", "#include <math.h>\ndouble work(double x) { return fmod(x, 2); }", &["-lm"], true),
@@ -117,6 +117,12 @@ const LIBRARIES: [(&str, &str, &[&str], bool); 33] = [
         false,
     ),
     ("old-hash-table", "int a; int *p = &a;", &["-Wl,--hash-style=sysv"], true),
+    (
+        "small-pages",
+        "int a; int *p = &a;",
+        &["-Wl,-z,max-page-size=64,-z,common-page-size=64,-z,noseparate-code"],
+        false,
+    ),
     ("new-hash-table", "int a; int *p = &a;", &["-Wl,--hash-style=gnu"], true),
     (
         "no-default-folders",

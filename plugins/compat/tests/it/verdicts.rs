@@ -467,6 +467,39 @@ fn loaders_lack_what_came_later_or_went_away() {
     assert_eq!([packed(&FakeHost::glibc("2.36")), packed(&FakeHost::musl("1.2.5"))], ["loads", "loads"]);
 }
 
+/// Recorded: glibc 2.31, 2.36 and 2.41, musl 1.2.2 to 1.2.5, each with files whose headers were changed so.
+#[test]
+fn segments_lie_at_pages() {
+    let hosts = [FakeHost::glibc("2.31"), FakeHost::glibc("2.36"), FakeHost::musl("1.2.5")];
+    let library = hosts[0].workshop.library(
+        "library.so",
+        "int number = 7;",
+        &["-Wl,-z,max-page-size=4096,-Tdata=0x21000"],
+    );
+    let with = |field: usize, change: &dyn Fn(u64) -> u64| {
+        let mut bytes = library.clone();
+        for at in (64..64 + 56 * usize::from(library[56])).step_by(56).filter(|at| library[*at] == 1) {
+            let old = u64::from_le_bytes(library[at + field..at + field + 8].try_into().unwrap());
+            bytes[at + field..at + field + 8].copy_from_slice(&change(old).to_le_bytes());
+        }
+        hosts.each_ref().map(|host| check_loading(host, &bytes) == "loads")
+    };
+    // p_align, then p_offset of the last segment, then segments that share a page.
+    assert_eq!(with(48, &|_| 4096), [true, true, true]);
+    assert_eq!(with(48, &|_| 64), [false, true, true]);
+    assert_eq!(with(48, &|_| 0), [false, true, true]);
+    assert_eq!(with(48, &|_| 1 << 40), [false, true, true]);
+    let last = (64..64 + 56 * usize::from(library[56])).step_by(56).rfind(|at| library[*at] == 1).unwrap();
+    let mut moved = library.clone();
+    moved[last + 8] ^= 64;
+    assert_eq!(hosts.each_ref().map(|host| check_loading(host, &moved) == "loads"), [false, false, true]);
+    let small = ["-Wl,-z,max-page-size=64,-z,common-page-size=64,-z,noseparate-code"];
+    let packed = hosts[0].workshop.library("packed.so", "int number = 7; int *pointer = &number;", &small);
+    let told = hosts.each_ref().map(|host| check_loading(host, &packed));
+    assert!(told[2].starts_with("elf.malformed: "), "{}", told[2]);
+    insta::assert_snapshot!(told[1], @"elf.malformed: the plugin's segments do not lie as pages of 4096 bytes need it, by which glibc 2.36 of host glibc-2.36 maps them; link it with -z max-page-size=4096 or more, and strip it with newer tools or not at all");
+}
+
 #[test]
 fn what_does_not_prevent_loading_is_remarked() {
     let host = FakeHost::glibc("2.36");

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow};
 
 use crate::atomic;
+use crate::build;
 use crate::error::Stop;
 use crate::paths;
 
@@ -32,7 +33,8 @@ const MODULES: [&str; 15] = [
 pub(crate) fn run(check: bool) -> Result<()> {
     let root = paths::repository()?;
     let header = c_header(&root.join("plugins/abi"))?;
-    settle(&root, "plugins/abi/include/dynlab_plugin.h", &header, check)
+    settle(&root, "plugins/abi/include/dynlab_plugin.h", &header, check)?;
+    settle(&root, "Cross.toml", &build::cross::describe(&root)?, check)
 }
 
 fn settle(root: &Path, path: &str, content: &str, check: bool) -> Result<()> {
@@ -128,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn the_committed_header_is_fresh() {
+    fn what_is_committed_is_fresh() {
         run(true).unwrap();
     }
 }

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::bench::SuiteName;
 use crate::ci::Step;
@@ -98,7 +98,7 @@ pub(crate) enum Verb {
         #[arg(value_enum)]
         steps: Vec<Step>,
     },
-    /// Writes generated sources (the C header of the contract).
+    /// Writes generated sources (the C header of the contract, and Cross.toml).
     Codegen {
         /// Compare instead of writing; exit code 1 when a file is stale.
         #[arg(long)]
@@ -235,6 +235,11 @@ pub(crate) enum ImagesVerb {
         /// The archive to write.
         file: PathBuf,
     },
+    /// Gives docker an image, for programs that name it by its digest.
+    Load {
+        /// The image.
+        name: String,
+    },
     /// Shows what is defined, locked, cached and unpacked.
     List,
     /// Resolves definitions against the archive as it is now and writes the locks.
@@ -297,6 +302,22 @@ pub(crate) struct BuildFlags {
     /// Only this target; may be repeated.
     #[arg(long = "target", value_name = "TRIPLE")]
     pub(crate) targets: Vec<String>,
+    /// Have another program run the compiler, in docker; what it makes goes into `dist/TARGET/cross/`.
+    #[arg(long, value_enum)]
+    pub(crate) via: Option<Via>,
+    /// Only this program or Rust plugin, by its name in lab.toml; may be repeated.
+    #[arg(long, value_name = "NAME", requires = "via")]
+    pub(crate) only: Vec<String>,
+    /// Build the same without that program and compare; exit code 1 when a byte differs.
+    #[arg(long, requires = "via")]
+    pub(crate) check: bool,
+}
+
+/// What else can run the compiler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Via {
+    /// `cross`, pinned and installed below `target/`, with the image that Cross.toml names.
+    Cross,
 }
 
 #[derive(Args)]

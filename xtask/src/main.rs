@@ -59,7 +59,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     let ground = Ground::survey(&cli.ground)?;
     match &cli.verb {
         Verb::Matrix(flags) => matrix::command(flags, &ground),
-        Verb::Build(flags) => build::run(&flags.targets, &ground),
+        Verb::Build(flags) => build::run(flags, &ground),
         Verb::Nginx(flags) => build::nginx::run(flags, &ground),
         Verb::Release(flags) => release::run(flags, &ground),
         Verb::Dist(flags) => dist::run(flags, &ground),

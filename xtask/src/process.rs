@@ -1,6 +1,7 @@
 //! Child processes whose failure is reported whole: command line, folder, exit status and the end of their output.
 
-use std::process::{Command, ExitStatus, Output, Stdio};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use anyhow::{Context, Result, bail};
 
@@ -14,13 +15,22 @@ const SHOWN_LINES: usize = 30;
 /// # Errors
 /// It cannot be started, or ends with anything but 0.
 pub(crate) fn run(command: &mut Command) -> Result<Vec<u8>> {
+    run_guarded(command, engine::kill_on_interrupt)
+}
+
+/// The same in a process group of its own: what the command has started is killed with it at an interrupt.
+pub(crate) fn run_group(command: &mut Command) -> Result<Vec<u8>> {
+    run_guarded(command.process_group(0), engine::kill_group_on_interrupt)
+}
+
+fn run_guarded(command: &mut Command, guard: impl FnOnce(&Child) -> engine::Guard) -> Result<Vec<u8>> {
     let child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot start `{}`", line(command)))?;
-    let _guard = engine::kill_on_interrupt(&child);
+    let _guard = guard(&child);
     let output: Output =
         child.wait_with_output().with_context(|| format!("cannot wait for `{}`", line(command)))?;
     if !output.status.success() {

@@ -18,7 +18,17 @@ pub(super) fn build(
 ) -> Result<BTreeMap<String, PathBuf>> {
     let what = format!("compile for {}", target.triple);
     let stdout = run(workshop, &what, &command(items, target), environment(items), crates)?;
-    let products = Products::read(&stdout)?;
+    products(items, &stdout, |path| outside(workshop, path))
+}
+
+/// The file of every item whose recipe is a package, keyed by the item's name, by what cargo says that it has made. `outside` maps a path
+/// in the image to one of this machine.
+pub(super) fn products(
+    items: &[Item<'_>],
+    stdout: &[u8],
+    outside: impl Fn(&str) -> Result<PathBuf>,
+) -> Result<BTreeMap<String, PathBuf>> {
+    let products = Products::read(stdout)?;
     let mut files = BTreeMap::new();
     for item in items {
         if let Recipe::Cargo(package) = item.recipe {
@@ -32,7 +42,7 @@ pub(super) fn build(
                     if item.is_program { format!("program {}", item.name) } else { "cdylib".to_owned() };
                 format!("package {package:?} made no {what}; add it to its Cargo.toml")
             })?;
-            files.insert(item.name.to_owned(), outside(workshop, product)?);
+            files.insert(item.name.to_owned(), outside(product)?);
         }
     }
     Ok(files)
@@ -41,6 +51,12 @@ pub(super) fn build(
 fn command(items: &[Item<'_>], target: &Target) -> Vec<String> {
     let mut argv = ["/usr/bin/cargo", "build"].map(str::to_owned).to_vec();
     argv.extend(release_options(&target.triple));
+    argv.extend(packages(items));
+    argv
+}
+
+/// The options that name the packages of `items`, each once.
+pub(super) fn packages(items: &[Item<'_>]) -> Vec<String> {
     let packages: BTreeSet<&str> = items
         .iter()
         .filter_map(|item| match item.recipe {
@@ -48,14 +64,11 @@ fn command(items: &[Item<'_>], target: &Target) -> Vec<String> {
             _ => None,
         })
         .collect();
-    for package in packages {
-        argv.extend(["--package", package].map(str::to_owned));
-    }
-    argv
+    packages.into_iter().flat_map(|package| ["--package", package].map(str::to_owned)).collect()
 }
 
 /// Has cargo tell of each thing that it makes, one line each.
-const MESSAGES: [&str; 2] = ["--message-format", "json-render-diagnostics"];
+pub(super) const MESSAGES: [&str; 2] = ["--message-format", "json-render-diagnostics"];
 
 /// Runs a cargo build, shows under the name `what` how much is compiled, and gives cargo's messages.
 pub(super) fn run(
@@ -105,13 +118,23 @@ pub(crate) fn cargo_environment(state: &str) -> Vec<(String, String)> {
 
 /// Adds the digest of each package's sources, which the export macro puts into the note.
 fn environment(items: &[Item<'_>]) -> Vec<(String, String)> {
-    let mut env = cargo_environment("artifacts");
-    for item in items {
-        if let Recipe::Cargo(package) = item.recipe {
-            env.push((format!("DYNLAB_SOURCE_DIGEST_{package}"), item.source_digest.clone()));
-        }
-    }
+    let mut env = cargo_environment(ARTIFACTS);
+    env.extend(digests(items));
     env
+}
+
+/// What cargo's state of all artifacts is called.
+pub(super) const ARTIFACTS: &str = "artifacts";
+
+/// The variable of each package that holds the digest of its sources.
+pub(super) fn digests(items: &[Item<'_>]) -> BTreeMap<String, String> {
+    let digest = |item: &Item<'_>| match item.recipe {
+        Recipe::Cargo(package) => {
+            Some((format!("DYNLAB_SOURCE_DIGEST_{package}"), item.source_digest.clone()))
+        }
+        _ => None,
+    };
+    items.iter().filter_map(digest).collect()
 }
 
 /// Files that cargo says it made: programs by name, cdylibs by package.

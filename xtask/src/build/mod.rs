@@ -3,6 +3,7 @@
 mod compile_c;
 mod compile_rust;
 pub(crate) mod compilers;
+pub(crate) mod cross;
 pub(crate) mod export;
 pub(crate) mod linked;
 mod manifest;
@@ -31,6 +32,7 @@ pub(crate) use self::sources::{members, sources_of};
 pub(crate) use self::vendor::ensure as vendored;
 use crate::atomic;
 use crate::engine::{Engine, Mount};
+use crate::flags::{BuildFlags, Via};
 use crate::ground::Ground;
 use crate::image::Image;
 use crate::lab::{Artifact, Lab, Recipe, Target};
@@ -70,9 +72,12 @@ pub(crate) struct Dist {
 }
 
 /// `cargo xtask build`: brings `dist/` up to date and says where it is.
-pub(crate) fn run(targets: &[String], ground: &Ground) -> Result<()> {
+pub(crate) fn run(flags: &BuildFlags, ground: &Ground) -> Result<()> {
     let lab = Lab::read(&ground.repository)?;
-    let targets = lab.select_targets(targets)?;
+    let targets = lab.select_targets(&flags.targets)?;
+    if flags.via == Some(Via::Cross) {
+        return cross::run(&lab, &targets, flags, ground);
+    }
     let engine = ground.engine([])?;
     let toolchain = ground.image(TOOLCHAIN)?;
     let workshop = Workshop { ground, engine: engine.as_ref(), toolchain: &toolchain };
@@ -357,14 +362,24 @@ fn build_folder(workshop: &Workshop<'_>) -> PathBuf {
 }
 
 fn build_folder_of(ground: &Ground, toolchain: &Image) -> PathBuf {
+    state_folder(ground, "build", toolchain)
+}
+
+/// What a toolchain keeps between builds, one folder for each way to build.
+fn state_folder(ground: &Ground, way: &str, toolchain: &Image) -> PathBuf {
     let digest = toolchain.digest.trim_start_matches("sha256:");
-    ground.repository.join("target").join("lab").join("build").join(digest.get(..12).unwrap_or(digest))
+    ground.repository.join("target").join("lab").join(way).join(digest.get(..12).unwrap_or(digest))
 }
 
 /// Maps a path that a compiler inside the image named to the file outside.
 fn outside(workshop: &Workshop<'_>, path: &str) -> Result<PathBuf> {
+    below(&build_folder(workshop), path)
+}
+
+/// The same where `folder` is what the compiler sees as its output.
+fn below(folder: &Path, path: &str) -> Result<PathBuf> {
     let relative = path
         .strip_prefix(inside::BUILD)
         .with_context(|| format!("the compiler wrote {path:?}, which is not under {}", inside::BUILD))?;
-    Ok(build_folder(workshop).join(relative.trim_start_matches('/')))
+    Ok(folder.join(relative.trim_start_matches('/')))
 }

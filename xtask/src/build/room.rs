@@ -6,6 +6,10 @@ use super::DEADLINE;
 use crate::engine::{Engine, Exit, Job, Mount};
 use crate::image::Image;
 
+/// Variables of every build command.
+pub(super) const BASE: [(&str, &str); 4] =
+    [("PATH", "/opt/dynlab/bin:/usr/bin:/bin"), ("HOME", "/tmp"), ("LC_ALL", "C.UTF-8"), ("TZ", "UTC")];
+
 /// An image with folders mounted, in which build commands run one after another.
 pub(crate) struct Room<'a> {
     /// Runs the commands.
@@ -29,13 +33,7 @@ impl Room<'_> {
         env: Vec<(String, String)>,
         on_stdout_line: Option<&(dyn Fn(&str) + Sync)>,
     ) -> Result<Vec<u8>> {
-        let base = [
-            ("PATH", "/opt/dynlab/bin:/usr/bin:/bin"),
-            ("HOME", "/tmp"),
-            ("LC_ALL", "C.UTF-8"),
-            ("TZ", "UTC"),
-        ];
-        let base = base.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        let base = BASE.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter();
         let finished = self.engine.run(&Job {
             image: self.image,
             argv: argv.iter().map(Into::into).collect(),

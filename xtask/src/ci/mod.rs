@@ -1,6 +1,7 @@
 //! `cargo xtask ci`: what runs on every push, each step also by itself.
 
 mod arrows;
+mod cross;
 mod docker;
 mod generated;
 mod in_image;
@@ -60,6 +61,8 @@ pub(crate) enum Step {
     Bench,
     /// The docker engine comes to the same report.
     Docker,
+    /// cross, in docker, makes the same files as xtask.
+    Cross,
     /// The workspace's tests pass, built by the cargo that runs this.
     Test,
 }
@@ -97,6 +100,7 @@ fn run_step(step: Step, ground: &Ground) -> Result<()> {
         Step::Dist => dist::prove(ground),
         Step::Bench => bench::prove(ground),
         Step::Docker => docker::check(ground),
+        Step::Cross => cross::check(ground),
         Step::Test => test(ground),
         Step::Matrix => {
             let report = ReportFlags { check: true, json: false };

@@ -3,6 +3,7 @@
 mod arguments;
 mod cli;
 mod facts;
+mod lend;
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -20,6 +21,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use self::cli::Cli;
 pub(crate) use self::cli::Program;
 use self::facts::Facts;
+pub(crate) use self::lend::{Loan, lend};
 use super::interrupt::{interrupted, kill_on_interrupt, on_interrupt};
 use super::{Engine, Exit, Finished, Job, Unavailable, emulation, is_native, output};
 use crate::image::Image;
@@ -66,6 +68,17 @@ impl Container {
             if let Ok(owner) = self.cli.run(["inspect", "--format", &format, id])
                 && owner_is_gone(owner.trim())
             {
+                self.cli.remove(id);
+            }
+        }
+    }
+
+    /// Removes the containers that are marked as those of `owner`. Unlike [`Cli::run`] this goes on during an interrupt.
+    fn remove_owned_by(&self, owner: &str) {
+        let filter = format!("label={}={owner}", arguments::OWNER_LABEL);
+        let words = ["ps", "--all", "--quiet", "--no-trunc", "--filter", &filter];
+        if let Ok(listed) = self.cli.command(words).output() {
+            for id in String::from_utf8_lossy(&listed.stdout).lines() {
                 self.cli.remove(id);
             }
         }

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -72,6 +72,15 @@ pub(crate) fn kill_on_interrupt(child: &Child) -> Guard {
         if let Ok(pidfd) = pidfd {
             let _ = pidfd_send_signal(pidfd, Signal::KILL);
         }
+    })
+}
+
+/// Kills the process group that `child` leads at an interrupt, so with it what it has started. The guard must be dropped soon after
+/// the child was waited for.
+pub(crate) fn kill_group_on_interrupt(child: &Child) -> Guard {
+    let group = Pid::from_child(child);
+    on_interrupt(move || {
+        let _ = kill_process_group(group, Signal::KILL);
     })
 }
 

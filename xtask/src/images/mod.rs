@@ -35,9 +35,9 @@ mod version;
 mod wheels;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 pub(crate) use self::archive::{export, tag, write_archive, write_file};
 use self::blobs::{Blobs, Sources};
@@ -53,7 +53,7 @@ pub(crate) use self::renew::renew;
 pub(crate) use self::store::remove_tree;
 use self::store::{Guard, Store};
 pub(crate) use self::verify::verify;
-use crate::engine::EngineChoice;
+use crate::engine::{self, EngineChoice};
 use crate::flags::ImagesVerb;
 use crate::lab::Lab;
 
@@ -87,6 +87,13 @@ pub(crate) fn run(options: &Options, verb: &ImagesVerb) -> Result<()> {
         }
         ImagesVerb::Verify { names, beside } => verify(options, names, beside.as_deref()),
         ImagesVerb::Export { name, file } => export(options, name, file),
+        ImagesVerb::Load { name } => {
+            let docker = engine::lend()?;
+            let image = ensure(options, name)?;
+            docker.load(&image)?;
+            println!("{} {}", tag(&image), image.digest);
+            Ok(())
+        }
         ImagesVerb::List => list(options),
         ImagesVerb::Lock { names, keep_packages } => renew(options, names, *keep_packages),
     }
@@ -97,6 +104,16 @@ pub(crate) fn reach_mirror(options: &Options) -> Result<String> {
     let address = mirror::address(options.mirror.as_deref())?;
     Client::new().bytes(&format!("{address}/dists/bookworm/InRelease"))?;
     Ok(address)
+}
+
+/// The digest of the image called `name`, as its lock says.
+///
+/// # Errors
+/// There is no such image, or its lock answers another definition.
+pub(crate) fn locked_digest(repository: &Path, lab: &Lab, name: &str) -> Result<String> {
+    let definitions = Definition::read_all(repository, &lab.hosts)?;
+    let definition = definitions.iter().find(|definition| definition.name == name);
+    Ok(lock::Lock::read(definition.with_context(|| format!("no image is called {name:?}"))?)?.image)
 }
 
 /// Every image by name, with the digest that its lock says; nothing is fetched.

@@ -37,6 +37,7 @@ impl Machine {
         let copy = machine.folder.path().join("copy");
         for part in [
             "lab.toml",
+            "Cross.toml",
             "README.md",
             "containers",
             "bench-results/inspect",
@@ -124,6 +125,26 @@ fn unknown_names_are_refused_with_the_known_ones() {
     machine.refuses(&["images", "export", "toolchian", "never.tar"], &images);
     machine.refuses(&["repro", "--part", "images", "--image", "toolchian"], &images);
     machine.refuses(&["exec", "--image", "toolchian", "--", "/bin/true"], &images);
+}
+
+#[test]
+fn what_cross_needs_is_asked_for_before_anything_is_made() {
+    let machine = Machine::new();
+    let programs = machine.folder.path().join("bin");
+    fs::create_dir(&programs).unwrap();
+    let refuses = |arguments: &[&str], parts: &[&str]| {
+        check(&machine.command(arguments).env("PATH", &programs).output().unwrap(), 2, parts);
+    };
+    let build = ["build", "--via", "cross"];
+    let names = ["called \"hello-c\"", "dyn-server", "ip"];
+    refuses(&[&build[..], &["--only", "hello-c"]].concat(), &names);
+    refuses(&build, &["rustup is not installed", "install rustup"]);
+    // It is asked for nothing before docker is missed.
+    fs::write(programs.join("rustup"), "").unwrap();
+    let docker = ["the command docker is not installed", "cargo xtask with-docker --"];
+    refuses(&build, &docker);
+    refuses(&["images", "load", "toolchain"], &docker);
+    assert!(!machine.cache().exists(), "nothing was fetched");
 }
 
 #[test]

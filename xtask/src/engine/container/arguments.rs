@@ -16,6 +16,9 @@ use crate::lab::Arch;
 /// Names the process that started a container, so that later runs know which ones were left behind.
 pub(super) const OWNER_LABEL: &str = "dynlab.owner";
 
+/// A `/tmp` in memory. Without exec, docker's own default for a tmpfs, nothing that a build makes there could run.
+pub(super) const TMP: &str = "--tmpfs=/tmp:rw,exec,nosuid,nodev,mode=1777";
+
 /// The hard limit on processes that podman leaves to the runtime that it starts.
 const PODMAN_PROCESSES: u64 = 32768;
 
@@ -35,8 +38,7 @@ pub(super) fn create(
         "create",
         "--network=none",
         "--read-only",
-        // Without exec, docker's own default for a tmpfs, nothing that a build makes there could run.
-        "--tmpfs=/tmp:rw,exec,nosuid,nodev,mode=1777",
+        TMP,
         "--cap-drop=ALL",
         "--security-opt=no-new-privileges",
         "--ulimit=core=0",
@@ -115,7 +117,7 @@ fn own_limits() -> Vec<OsString> {
 }
 
 /// The value of `--mount`, one record of CSV.
-fn describe(mount: &Mount) -> Result<OsString> {
+pub(super) fn describe(mount: &Mount) -> Result<OsString> {
     let source = mount.source.canonicalize().with_context(|| {
         format!("cannot mount {} at {}: it is not there", mount.source.display(), mount.target)
     })?;

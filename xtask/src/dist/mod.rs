@@ -27,7 +27,7 @@ use crate::ground::Ground;
 use crate::lab::{Lab, Target};
 
 /// Where archives are written, below the repository. Whatever lay there before is gone then, so that sums are of all that is there.
-const FOLDER: &str = "target/dist";
+pub(crate) const FOLDER: &str = "target/dist";
 /// All that is released has the version of the workspace.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 

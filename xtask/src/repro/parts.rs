@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use clap::ValueEnum;
 
 use crate::build::{TOOLCHAIN, compilers, nginx};
+use crate::dist;
 use crate::engine;
 use crate::flags::ReproFlags;
 use crate::lab::{Arch, Lab, Libc, Target};
@@ -22,6 +23,8 @@ pub(crate) enum Part {
     Nginx,
     /// The release image of ngx-backend.
     Release,
+    /// The archives of a release, and what is said about them.
+    Dist,
     /// The matrix, with everything loaded anew, its report, and what other compilers build for it.
     Matrix,
     /// What is rendered from raw files: pages, tables, the C header.
@@ -105,7 +108,7 @@ impl Selection {
     pub(crate) fn needed_images(&self, lab: &Lab) -> Vec<String> {
         let mut names = BTreeSet::new();
         let has = |part: Part| self.parts.contains(&part);
-        if has(Part::Artifacts) || has(Part::Nginx) || has(Part::Release) || has(Part::Matrix) {
+        if self.parts.iter().any(|part| !matches!(part, Part::Images | Part::Reports)) {
             names.insert(TOOLCHAIN.to_owned());
         }
         if has(Part::Nginx) || has(Part::Release) || has(Part::Matrix) {
@@ -155,6 +158,7 @@ impl Part {
             Part::Nginx => arches().iter().map(|arch| words(&["nginx", "--arch", arch])).collect(),
             Part::Release if arches().is_empty() => Vec::new(),
             Part::Release => vec![with_each(&["release"], "--arch", arches())],
+            Part::Dist => vec![with_each(&["dist"], "--target", selection.targets.clone())],
             Part::Matrix if own => vec![words(&["matrix", "--check"])],
             Part::Matrix => vec![words(&["matrix"])],
             // Last, what no command renders alone is rendered and compared there.
@@ -168,30 +172,32 @@ impl Part {
 
     /// What it makes. Images are compared where they are made.
     pub(crate) fn products(self, selection: &Selection) -> Vec<Product> {
-        let dist = |target: &str| Path::new("dist").join(target);
+        let built_for = |target: &str| Path::new("dist").join(target);
         let of_nginx = |rest: &str| {
             let folders = selection.arches().into_iter().flat_map(|arch| {
-                nginx::VERSIONS.map(|version| dist(&arch.debian_target()).join(format!("nginx-{version}")))
+                nginx::VERSIONS
+                    .map(|version| built_for(&arch.debian_target()).join(format!("nginx-{version}")))
             });
             folders.map(|folder| Product::Manifested(folder.join(rest))).collect::<Vec<_>>()
         };
         match self {
             Part::Images => Vec::new(),
             Part::Artifacts => {
-                selection.targets.iter().map(|target| Product::Manifested(dist(target))).collect()
+                selection.targets.iter().map(|target| Product::Manifested(built_for(target))).collect()
             }
             Part::Nginx => of_nginx(""),
             Part::Release => {
-                let folder = |arch: Arch| dist(&arch.debian_target()).join("ngx-backend");
+                let folder = |arch: Arch| built_for(&arch.debian_target()).join("ngx-backend");
                 let products = |arch: Arch| {
                     [Product::Manifested(folder(arch)), Product::File(folder(arch).join("image.tar"))]
                 };
                 selection.arches().into_iter().flat_map(products).collect()
             }
+            Part::Dist => vec![Product::Folder(dist::FOLDER.into())],
             Part::Matrix => {
                 let mut products = of_nginx("fixtures");
                 let of_compilers =
-                    selection.targets.iter().map(|target| dist(target).join(compilers::FOLDER));
+                    selection.targets.iter().map(|target| built_for(target).join(compilers::FOLDER));
                 products.extend(of_compilers.map(Product::Manifested));
                 products.push(Product::Folder(Path::new(REPORTS).join("matrix")));
                 products
@@ -266,6 +272,7 @@ mod tests {
         };
         let build = "build --target x86_64-unknown-linux-gnu --target aarch64-unknown-linux-musl";
         assert_eq!(lines(Part::Artifacts, true), [build]);
+        assert_eq!(lines(Part::Dist, false), [build.replace("build", "dist")]);
         assert_eq!(lines(Part::Images, false), ["images verify --beside /cache toolchain"]);
         assert!(lines(Part::Images, true).is_empty() && lines(Part::Reports, true).is_empty());
         assert_eq!(lines(Part::Nginx, false), ["nginx --arch x86_64"]);

@@ -77,6 +77,8 @@ fn folder_of(package: &Package) -> String {
 /// Unpacks a `.crate` into `folder`, and gives the paths of its files, below the folder that they all lie in.
 fn unpack(content: &[u8], folder: &Path) -> Result<BTreeSet<String>> {
     let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(content));
+    // All packages say the same old time, by which cargo would take what has changed for what it built before.
+    archive.set_preserve_mtime(false);
     archive.unpack(folder)?;
     let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(content));
     let mut paths = BTreeSet::new();

@@ -5,7 +5,6 @@
 
 mod control;
 mod deployment;
-mod descriptors;
 mod files;
 mod installed;
 mod shelf;

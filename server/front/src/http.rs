@@ -1,6 +1,5 @@
 //! HTTP: listening sockets, connections, limits, and the way of a request to the application and back.
 
-mod descriptors;
 mod heartbeat;
 mod listeners;
 mod sockets;

@@ -8,6 +8,7 @@ mod settings;
 mod shutdown;
 
 pub mod admin;
+pub mod descriptors;
 pub mod metrics;
 pub mod stats;
 pub mod value;

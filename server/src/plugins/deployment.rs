@@ -18,7 +18,6 @@ use plugin_host::{
 use serde::Deserialize;
 
 use super::control::{Control, Order};
-use super::descriptors;
 use super::files::{self, Stamp};
 use super::installed::{Installed, Instance};
 use super::shelf::{Shelf, Surroundings};
@@ -76,7 +75,8 @@ impl Deployment {
                 None
             }
         };
-        descriptors::provide();
+        // Each plugin has one as long as the process lives: that of the sealed copy which it was mapped from.
+        http_front::descriptors::raise_limit();
         // Before the first look at the files, so that no change falls between.
         if let Some(root) = root.as_deref().filter(|_| options.on_change != OnChange::Ignore) {
             watch::start(root, orders.clone())?;

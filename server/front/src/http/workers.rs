@@ -16,12 +16,12 @@ use tokio::time::timeout;
 
 use super::access_log::AccessLog;
 use super::connection::{self, Terms};
-use super::descriptors;
 use super::heartbeat::Rounds;
 use super::listeners::{Accepting, Listeners, OfWorker};
 use super::progress::TimeLimits;
 use super::service::Service;
 use crate::application::Application;
+use crate::descriptors;
 use crate::error::FrontError;
 use crate::settings::Settings;
 use crate::shutdown::Stop;

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use plugin_host::trial::TrialError;
 use plugin_host::{
-    Admission, CacheInstance, Candidate, CreateError, Host, Kind, LoadError, LogFunction, LogLevel,
-    PluginIdentity, Settings,
+    Admission, CacheInstance, Candidate, CreateError, Host, Kind, LoadError, PluginIdentity, Settings,
+    log_to_tracing,
 };
 
 /// What is loaded, and how.
@@ -84,11 +84,10 @@ pub fn load(plugin: &CachePlugin) -> Result<Loaded, CacheError> {
     }
     let loaded = judged.load(&host).map_err(CacheError::Refused)?;
     let identity = loaded.identity().clone();
-    let log: LogFunction = log_line;
     let settings = Settings {
         config: plugin.settings.clone().into_bytes(),
         factory: Some(plugin.factory.clone()).filter(|name| !name.is_empty()),
-        log: Some(log),
+        log: Some(log_to_tracing),
     };
     let instance = CacheInstance::create(&loaded, host.environment(), &settings)
         .map_err(|source| CacheError::Create { path: plugin.path.clone(), source })?;
@@ -108,16 +107,6 @@ fn this_program() -> io::Result<Command> {
     let mut program = Command::new(std::env::current_exe()?);
     program.arg(TRIAL);
     Ok(program)
-}
-
-fn log_line(plugin: &str, level: LogLevel, line: &str) {
-    match level {
-        LogLevel::Error => tracing::error!(plugin, "{line}"),
-        LogLevel::Warn => tracing::warn!(plugin, "{line}"),
-        LogLevel::Info => tracing::info!(plugin, "{line}"),
-        LogLevel::Debug => tracing::debug!(plugin, "{line}"),
-        LogLevel::Trace => tracing::trace!(plugin, "{line}"),
-    }
 }
 
 impl Debug for CachePlugin {

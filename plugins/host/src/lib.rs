@@ -37,6 +37,8 @@ mod environment;
 mod image;
 mod instance;
 mod load;
+#[cfg(feature = "tracing")]
+mod log;
 mod plugin;
 mod registry;
 mod sealed;
@@ -66,6 +68,8 @@ pub use http::{HttpVersion, Request, RequestEdit, RequestHeaders, Response};
 pub use image::{Image, MapError};
 pub use instance::{CreateError, LogFunction, LogLevel, Settings};
 pub use load::{Admission, Host, LoadError, load};
+#[cfg(feature = "tracing")]
+pub use log::log_to_tracing;
 pub use middleware::{Before, MiddlewareInstance, Ticket};
 pub use plugin::{Origin, Plugin, PluginIdentity};
 pub use registry::{FaultPolicy, Registry, RegistryEvent};

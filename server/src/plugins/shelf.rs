@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use plugin_host::trial::Trial;
 use plugin_host::{
-    Admission, AllowList, Candidate, Host, Judged, LogLevel, Origin, Plugin, Registry, Settings, Sha256Digest,
+    Admission, AllowList, Candidate, Host, Judged, Origin, Plugin, Registry, Settings, Sha256Digest,
+    log_to_tracing,
 };
 use semver::Version;
 
@@ -291,7 +292,7 @@ impl<I: Instance> Shelf<I> {
         let identity = plugin.identity();
         let (name, version) = (&identity.name, &identity.version);
         let config = self.settings.get(name).cloned().unwrap_or_default();
-        let settings = Settings { config, log: Some(log_line), ..Settings::default() };
+        let settings = Settings { config, log: Some(log_to_tracing), ..Settings::default() };
         let instance = I::create(plugin, surroundings.host.environment(), &settings)
             .map_err(|error| Refusal::of_error(error.code(), error))?;
         let path = match &origin {
@@ -326,15 +327,5 @@ impl Refusal {
     fn of<I: Instance>(self, path: &Path) -> RefusedState {
         tracing::error!(path = %path.display(), code = self.code, reason = self.reason, "plugin refused");
         RefusedState { kind: I::FAMILY, path: path.to_owned(), code: self.code, reason: self.reason }
-    }
-}
-
-fn log_line(plugin: &str, level: LogLevel, line: &str) {
-    match level {
-        LogLevel::Error => tracing::error!(plugin, "{line}"),
-        LogLevel::Warn => tracing::warn!(plugin, "{line}"),
-        LogLevel::Info => tracing::info!(plugin, "{line}"),
-        LogLevel::Debug => tracing::debug!(plugin, "{line}"),
-        LogLevel::Trace => tracing::trace!(plugin, "{line}"),
     }
 }

@@ -83,9 +83,7 @@ impl Api {
             Err(_) => Err(Refusal::store_failed()),
         }
     }
-}
 
-impl Api {
     /// The answer where the store cannot be read.
     fn not_read(&self, error: &StoreError) -> Refusal {
         self.tally.store_failed(error);

@@ -11,6 +11,7 @@ use anyhow::{Context, bail};
 use backend_map::{Entry, Host, Pattern, Upstreams, wire};
 use redb::{
     Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition,
+    WriteTransaction,
 };
 
 pub(crate) use copy::{Mark, Position};
@@ -104,17 +105,7 @@ impl Store {
     ) -> Result<Vec<Before>, StoreError> {
         let transaction = self.database.begin_write().map_err(redb::Error::from)?;
         let mut found = Vec::new();
-        {
-            let mut table = transaction.open_table(ENTRIES).map_err(redb::Error::from)?;
-            for (pattern, upstreams) in changes {
-                let before = match upstreams {
-                    Some(upstreams) => table.insert(pattern.key(), encode(upstreams).as_slice()),
-                    None => table.remove(pattern.key()),
-                };
-                let before = before.map_err(redb::Error::from)?;
-                found.push(if before.is_some() { Before::AnEntry } else { Before::Nothing });
-            }
-        }
+        make(&transaction, changes, |before| found.push(before))?;
         transaction.commit().map_err(redb::Error::from)?;
         Ok(found)
     }
@@ -129,6 +120,24 @@ impl Store {
         }
         Ok(View { transaction: self.database.begin_read().map_err(redb::Error::from)? })
     }
+}
+
+/// Makes changes, in their order, as a part of a transaction, and tells of each what it found.
+fn make<'a>(
+    transaction: &WriteTransaction,
+    changes: impl IntoIterator<Item = &'a Change>,
+    mut tell: impl FnMut(Before),
+) -> Result<(), StoreError> {
+    let mut table = transaction.open_table(ENTRIES).map_err(redb::Error::from)?;
+    for (pattern, upstreams) in changes {
+        let before = match upstreams {
+            Some(upstreams) => table.insert(pattern.key(), encode(upstreams).as_slice()),
+            None => table.remove(pattern.key()),
+        };
+        let before = before.map_err(redb::Error::from)?;
+        tell(if before.is_some() { Before::AnEntry } else { Before::Nothing });
+    }
+    Ok(())
 }
 
 /// The store at one moment.

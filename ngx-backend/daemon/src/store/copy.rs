@@ -7,10 +7,9 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail};
-use backend_map::{Pattern, Upstreams};
 use redb::{Durability, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
 
-use super::{Change, ENTRIES, Store, StoreError, encode};
+use super::{Change, ENTRIES, Store, StoreError, make};
 
 /// What it is a copy of.
 const SOURCE: TableDefinition<'_, &str, &str> = TableDefinition::new("source");
@@ -116,7 +115,7 @@ impl Store {
         let mut transaction = self.database.begin_write().map_err(redb::Error::from)?;
         let durability = if durable { Durability::Immediate } else { Durability::None };
         transaction.set_durability(durability).map_err(redb::Error::from)?;
-        make(&transaction, changes)?;
+        make(&transaction, changes, |_| ())?;
         finish(transaction, mark)
     }
 
@@ -143,7 +142,7 @@ impl Replacement<'_> {
     /// # Errors
     /// If the store does not work.
     pub(crate) fn make(&self, changes: &[Change]) -> Result<(), StoreError> {
-        make(&self.transaction, changes)
+        make(&self.transaction, changes, |_| ())
     }
 
     /// Puts it in the place of the former one; the disk has it then.
@@ -155,18 +154,6 @@ impl Replacement<'_> {
         self.store.is_filled.store(true, Ordering::Release);
         Ok(())
     }
-}
-
-fn make(transaction: &WriteTransaction, changes: &[(Pattern, Option<Upstreams>)]) -> Result<(), StoreError> {
-    let mut table = transaction.open_table(ENTRIES).map_err(redb::Error::from)?;
-    for (pattern, upstreams) in changes {
-        let made = match upstreams {
-            Some(upstreams) => table.insert(pattern.key(), encode(upstreams).as_slice()),
-            None => table.remove(pattern.key()),
-        };
-        drop(made.map_err(redb::Error::from)?);
-    }
-    Ok(())
 }
 
 fn finish(transaction: WriteTransaction, mark: Mark) -> Result<(), StoreError> {

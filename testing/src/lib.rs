@@ -1,7 +1,8 @@
 //! Starts what tests talk to, such as Redis, from the lab's pinned images.
 //!
 //! Programs run as `cargo xtask exec` runs them: in an image, without network, dead with their parent. What they serve is
-//! reached over a unix socket in a folder that both sides see; [`Relay`] puts a TCP port of loopback before it.
+//! reached over a unix socket in a folder that both sides see; [`Relay`] puts a TCP port of loopback before it, and `TlsFront` (feature `tls`) one
+//! that speaks TLS.
 //!
 //! With the feature `docker`, testcontainers starts the same images in a docker engine where one answers. That is a feature because it brings
 //! fifty crates.
@@ -12,10 +13,14 @@ mod container;
 mod redis;
 mod relay;
 mod service;
+#[cfg(feature = "tls")]
+mod tls_front;
 
 pub use redis::{Redis, RedisReply};
 pub use relay::Relay;
 pub use service::{Missing, Service, ask_xtask, run_to_end, xtask};
+#[cfg(feature = "tls")]
+pub use tls_front::TlsFront;
 
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,7 @@
 //! Several daemons on one map in Redis, and what happens to it.
 
 mod away;
+mod encrypted;
 mod foreign;
 mod nodes;
 

@@ -1,6 +1,7 @@
 //! A program in a pinned image that runs beside a test.
 
 use std::env;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -33,9 +34,11 @@ struct Ended {
 #[derive(Debug, Clone)]
 pub struct Missing(pub String);
 
-/// The xtask to run, set by `cargo xtask test`; without it, cargo builds one.
+/// The xtask to run, set by `cargo xtask test`, or by hand; without it, cargo builds one.
 const XTASK: &str = "DYNLAB_XTASK";
-/// Set by `cargo xtask test` where it has found services able to run: then one that does not is a failure.
+/// Whether a service that does not run is a failure (`1`), or its tests are skipped (`0`). `cargo xtask test` says what it has found this machine
+/// able to do. Where nothing is said, services have to run if somebody has named the xtask for it: one too old to understand what it is asked ends
+/// with the same code as one whose machine lacks something.
 const REQUIRED: &str = "DYNLAB_SERVICES_REQUIRED";
 /// The exit codes with which xtask says that something is missing here.
 const LACKING: [i32; 2] = [2, 3];
@@ -63,8 +66,8 @@ impl Service {
         let deadline = Instant::now() + PATIENCE;
         while !is_ready() {
             if let Some(Ended { how, lacking }) = runner.ended() {
-                if lacking && env::var_os(REQUIRED).is_none() {
-                    return Err(Missing(format!(
+                if lacking {
+                    return Err(missing(format!(
                         "image {image} cannot run here: {}",
                         runner.output().trim()
                     )));
@@ -166,7 +169,7 @@ pub fn run_to_end(image: &str, folder: &Path, mounted: &str, argv: &[String]) ->
     let is_missing =
         output.stdout.is_empty() && output.status.code().is_some_and(|code| LACKING.contains(&code));
     if is_missing && String::from_utf8_lossy(&output.stderr).starts_with("error: ") {
-        return Err(missing(&command, &output));
+        return Err(said(&command, &output));
     }
     Ok(output)
 }
@@ -184,16 +187,39 @@ pub fn ask_xtask(argv: &[&str]) -> Result<String, Missing> {
     let output = command.output().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
     match output.status.code() {
         Some(0) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-        Some(code) if LACKING.contains(&code) => Err(missing(&command, &output)),
+        Some(code) if LACKING.contains(&code) => Err(said(&command, &output)),
         _ => panic!("{command:?} ended with {}:\n{}", output.status, String::from_utf8_lossy(&output.stderr)),
     }
 }
 
-fn missing(command: &Command, output: &Output) -> Missing {
-    let words = String::from_utf8_lossy(&output.stderr);
-    let words = words.trim();
-    assert!(env::var_os(REQUIRED).is_none(), "{command:?} cannot run here:\n{words}");
-    Missing(words.to_owned())
+/// What a command says that cannot be run here.
+fn said(command: &Command, output: &Output) -> Missing {
+    missing(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr).trim()))
+}
+
+/// For a test that may be skipped for this reason.
+///
+/// # Panics
+/// If it may not.
+fn missing(reason: String) -> Missing {
+    let required = env::var_os(REQUIRED);
+    let named = named_xtask();
+    if is_required(required.as_deref(), named.is_some()) {
+        let cure = named.filter(|_| required.is_none()).map_or_else(String::new, |xtask| {
+            format!(
+                "\n{XTASK} names {}: build it anew (cargo build -p xtask) if it is old, unset the variable to have cargo do so, \
+                 or set {REQUIRED}=0 to skip such tests",
+                xtask.display()
+            )
+        });
+        panic!("{reason}{cure}");
+    }
+    Missing(reason)
+}
+
+/// What [`REQUIRED`] says, or that an xtask is named.
+fn is_required(required: Option<&OsStr>, is_named: bool) -> bool {
+    required.map_or(is_named, |required| required != "0")
 }
 
 fn exec(image: &str, folder: &Path, mounted: &str, argv: &[String]) -> Command {
@@ -209,8 +235,16 @@ fn exec(image: &str, folder: &Path, mounted: &str, argv: &[String]) -> Command {
 }
 
 /// The xtask to run: that of the run of tests, or one that cargo builds.
+///
+/// # Panics
+/// If one is named that is not there.
 pub fn xtask() -> Command {
-    if let Some(xtask) = env::var_os(XTASK) {
+    if let Some(xtask) = named_xtask() {
+        assert!(
+            Path::new(&xtask).is_file(),
+            "{XTASK} names {}, which is no file; build it (cargo build -p xtask), or unset the variable to have cargo do so",
+            xtask.display()
+        );
         return Command::new(xtask);
     }
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -223,4 +257,27 @@ pub fn xtask() -> Command {
         "--",
     ]);
     cargo
+}
+
+fn named_xtask() -> Option<OsString> {
+    env::var_os(XTASK).filter(|xtask| !xtask.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_names_an_xtask_wants_services_unless_he_says_otherwise() {
+        for (required, is_named, expected) in [
+            (None, false, false),
+            (None, true, true),
+            (Some("1"), false, true),
+            (Some("1"), true, true),
+            (Some("0"), false, false),
+            (Some("0"), true, false),
+        ] {
+            assert_eq!(is_required(required.map(OsStr::new), is_named), expected, "{required:?} {is_named}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use test_services::{Redis, RedisReply, Relay, wait_for};
@@ -63,4 +64,36 @@ fn redis_ends_with_its_owner() {
     connection.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     assert_eq!(connection.read(&mut [0]).unwrap_or_default(), 0);
     wait_for("the end of its folder", Duration::from_secs(10), || (!socket.exists()).then_some(()));
+}
+
+/// How one of these tests ends and what it prints, with these variables.
+fn again(test: &str, variables: &[(&str, &str)]) -> (Output, String) {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--nocapture"]);
+    command.env_remove("DYNLAB_XTASK").env_remove("DYNLAB_SERVICES_REQUIRED").envs(variables.iter().copied());
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output, said)
+}
+
+/// A program that understands nothing of what it is asked, as an old xtask may, and ends as that does.
+const OLD: &str = "/bin/ls";
+
+#[test]
+fn a_named_xtask_that_is_of_no_use_fails_a_test_and_says_so() {
+    if cfg!(feature = "docker") {
+        return eprintln!("skipped: services run in docker, and no xtask is asked");
+    }
+    let test = "redis_ends_with_its_owner";
+    let (output, said) = again(test, &[("DYNLAB_XTASK", "/nowhere/xtask")]);
+    assert!(!output.status.success());
+    assert!(said.contains("DYNLAB_XTASK names /nowhere/xtask, which is no file; build it"), "{said}");
+
+    let (output, said) = again(test, &[("DYNLAB_XTASK", OLD)]);
+    assert!(!output.status.success());
+    assert!(said.contains("DYNLAB_XTASK names /bin/ls: build it anew"), "{said}");
+
+    let (output, said) = again(test, &[("DYNLAB_XTASK", OLD), ("DYNLAB_SERVICES_REQUIRED", "0")]);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("skipped: image redis cannot run here"), "{said}");
 }

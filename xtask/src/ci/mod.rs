@@ -147,7 +147,10 @@ fn services_for_tests(ground: &Ground) -> Result<Vec<(&'static str, OsString)>> 
                 variables.push(("DYNLAB_NO_EMULATION", reason.to_string().into()));
             }
         }
-        Err(reason) => eprintln!("skipped: tests with services from images ({reason})"),
+        Err(reason) => {
+            eprintln!("skipped: tests with services from images ({reason})");
+            variables.push(("DYNLAB_SERVICES_REQUIRED", "0".into()));
+        }
     }
     Ok(variables)
 }

@@ -322,8 +322,8 @@ pub(crate) enum Via {
 
 #[derive(Args)]
 pub(crate) struct NginxFlags {
-    /// Only for this nginx.
-    #[arg(long, value_name = "VERSION", value_parser = clap::builder::PossibleValuesParser::new(crate::build::nginx::VERSIONS))]
+    /// Only for this nginx of lab.toml.
+    #[arg(long, value_name = "VERSION")]
     pub(crate) nginx: Option<String>,
     /// Only for this architecture.
     #[arg(long, value_enum)]

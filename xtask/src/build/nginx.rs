@@ -17,11 +17,7 @@ use crate::engine::Mount;
 use crate::flags::NginxFlags;
 use crate::ground::Ground;
 use crate::image::Image;
-use crate::lab::Arch;
-
-/// What the module is built for: Debian's nginx of bookworm and of trixie.
-pub(crate) const VERSIONS: [&str; 2] = ["1.22", "1.26"];
-pub(crate) const ARCHES: [Arch; 2] = [Arch::X86_64, Arch::Aarch64];
+use crate::lab::{Arch, Lab};
 
 /// The module's workspace, below the repository.
 pub(crate) const WORKSPACE: &str = "ngx-backend/module";
@@ -42,13 +38,10 @@ const LIBCLANG: &str = "/opt/libclang";
 
 /// Builds the modules that the flags ask for, and says where they are.
 pub(crate) fn run(flags: &NginxFlags, ground: &Ground) -> Result<()> {
-    for arch in ARCHES.into_iter().filter(|arch| flags.arch.is_none_or(|wanted| wanted == *arch)) {
-        for version in VERSIONS {
-            if flags.nginx.as_deref().is_none_or(|wanted| wanted == version) {
-                let built = ensure(ground, version, arch)?;
-                println!("{}", built.display());
-            }
-        }
+    let lab = Lab::read(&ground.repository)?;
+    for nginx in lab.select_nginxes(flags.nginx.as_deref(), flags.arch)? {
+        let built = ensure(ground, &nginx.version, nginx.arch)?;
+        println!("{}", built.display());
     }
     Ok(())
 }
@@ -97,14 +90,16 @@ pub(super) fn gcc(arch: Arch) -> &'static str {
 
 /// Checks the module with the pinned rustfmt.
 pub(crate) fn format(ground: &Ground) -> Result<()> {
-    let workbench = Workbench::open(ground, VERSIONS[1], Arch::X86_64)?;
+    let lab = Lab::read(&ground.repository)?;
+    let workbench = Workbench::open_newest(ground, &lab)?;
     workbench.cargo(&["fmt", "--all", "--check"], &[])?;
     Ok(())
 }
 
 /// Checks the module with the pinned clippy, against the newest nginx.
 pub(crate) fn lint(ground: &Ground) -> Result<()> {
-    let workbench = Workbench::open(ground, VERSIONS[1], Arch::X86_64)?;
+    let lab = Lab::read(&ground.repository)?;
+    let workbench = Workbench::open_newest(ground, &lab)?;
     workbench.cargo(&["clippy", "--workspace"], &["--", "-D", "warnings"])?;
     Ok(())
 }
@@ -129,6 +124,12 @@ impl<'a> Workbench<'a> {
             headers: ground.image(&format!("nginx-dev-{version}-{arch}"))?,
             libclang: ground.image("libclang")?,
         })
+    }
+
+    /// For the newest nginx of lab.toml, for checks of the source.
+    fn open_newest(ground: &'a Ground, lab: &'a Lab) -> Result<Workbench<'a>> {
+        let newest = lab.newest_nginx(Arch::X86_64)?;
+        Workbench::open(ground, &newest.version, newest.arch)
     }
 
     fn build(&self, folder: &Path, source_digest: &str, inputs: &str) -> Result<Manifest> {

@@ -113,6 +113,10 @@ impl NginxEntry {
             .collect()
     }
 
+    pub(super) fn versions(&self) -> &[String] {
+        &self.versions
+    }
+
     fn meeting(&self, module: &Module, built_for: &Nginx, host: &Nginx) -> ModuleMeeting {
         if host.arch != built_for.arch {
             ModuleMeeting::Arch
@@ -137,6 +141,11 @@ impl NginxEntry {
 }
 
 impl Nginx {
+    /// Major and minor version as numbers, to tell which is newer.
+    pub(super) fn version_numbers(&self) -> Vec<u32> {
+        self.version.split('.').map_while(|part| part.parse().ok()).collect()
+    }
+
     /// The target of what runs in it: Debian's nginx has glibc.
     pub(crate) fn is_of(&self, target: &Target) -> bool {
         target.arch == self.arch && target.libc == Libc::Gnu

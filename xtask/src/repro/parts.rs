@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 
-use crate::build::{TOOLCHAIN, compilers, nginx};
+use crate::build::{TOOLCHAIN, compilers};
 use crate::dist;
 use crate::engine;
 use crate::flags::ReproFlags;
-use crate::lab::{Arch, Lab, Libc, Target};
+use crate::lab::{Arch, Lab, Libc, Nginx, Target};
 
 /// Something that is built as a whole. In the order in which one needs the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -38,6 +38,8 @@ pub(crate) struct Selection {
     pub(crate) parts: BTreeSet<Part>,
     /// Triples; all of `lab.toml` unless some were asked for.
     pub(crate) targets: Vec<String>,
+    /// Those of `lab.toml` that are of these targets.
+    pub(crate) nginxes: Vec<Nginx>,
     /// Names; empty for all.
     pub(crate) images: Vec<String>,
     /// On fewer cores it would take too long.
@@ -80,9 +82,10 @@ impl Selection {
             bail!("the matrix is of all targets; leave out --target, or --part matrix");
         }
         let targets = lab.select_targets(&flags.targets)?;
-        let targets = targets.iter().map(|target| target.triple.clone()).collect();
+        let targets: Vec<String> = targets.iter().map(|target| target.triple.clone()).collect();
+        let nginxes = nginxes_of(&targets, lab);
         let images = flags.images.clone();
-        Ok((Selection { parts, targets, images, fewest_cores: 1 }, left_out))
+        Ok((Selection { parts, targets, nginxes, images, fewest_cores: 1 }, left_out))
     }
 
     /// What is cheap enough for every push: this machine's own target, images that are small, and what is rendered.
@@ -90,18 +93,20 @@ impl Selection {
         let is_own = |target: &&Target| target.arch == engine::native() && target.libc == Libc::Gnu;
         let mut images: Vec<String> = lab.hosts.iter().map(|host| host.name.clone()).collect();
         images.push(STEPPED_IMAGE.to_owned());
+        let targets: Vec<String> =
+            lab.targets.iter().filter(is_own).map(|target| target.triple.clone()).collect();
         Selection {
             parts: [Part::Images, Part::Artifacts, Part::Reports].into(),
-            targets: lab.targets.iter().filter(is_own).map(|target| target.triple.clone()).collect(),
+            nginxes: nginxes_of(&targets, lab),
+            targets,
             images,
             fewest_cores: 2,
         }
     }
 
     /// The architectures of the targets that nginx is there for.
-    fn arches(&self) -> Vec<Arch> {
-        let is_wanted = |arch: &Arch| self.targets.contains(&arch.debian_target());
-        nginx::ARCHES.into_iter().filter(is_wanted).collect()
+    fn arches(&self) -> BTreeSet<Arch> {
+        self.nginxes.iter().map(|nginx| nginx.arch).collect()
     }
 
     /// The images that building needs, beside those that are made anew.
@@ -113,9 +118,8 @@ impl Selection {
         }
         if has(Part::Nginx) || has(Part::Release) || has(Part::Matrix) {
             names.insert("libclang".to_owned());
-            for arch in self.arches() {
-                names.extend(nginx::VERSIONS.map(|version| format!("nginx-dev-{version}-{arch}")));
-            }
+            let headers = |nginx: &Nginx| format!("nginx-dev-{}-{}", nginx.version, nginx.arch);
+            names.extend(self.nginxes.iter().map(headers));
         }
         if has(Part::Release) {
             names.extend(self.arches().iter().map(|arch| format!("ngx-backend-base-{arch}")));
@@ -128,6 +132,11 @@ impl Selection {
         }
         names.into_iter().collect()
     }
+}
+
+fn nginxes_of(targets: &[String], lab: &Lab) -> Vec<Nginx> {
+    let is_wanted = |nginx: &&Nginx| targets.contains(&nginx.arch.debian_target());
+    lab.nginxes.iter().filter(is_wanted).cloned().collect()
 }
 
 impl Part {
@@ -174,10 +183,10 @@ impl Part {
     pub(crate) fn products(self, selection: &Selection) -> Vec<Product> {
         let built_for = |target: &str| Path::new("dist").join(target);
         let of_nginx = |rest: &str| {
-            let folders = selection.arches().into_iter().flat_map(|arch| {
-                nginx::VERSIONS
-                    .map(|version| built_for(&arch.debian_target()).join(format!("nginx-{version}")))
-            });
+            let folders = selection
+                .nginxes
+                .iter()
+                .map(|nginx| built_for(&nginx.arch.debian_target()).join(format!("nginx-{}", nginx.version)));
             folders.map(|folder| Product::Manifested(folder.join(rest))).collect::<Vec<_>>()
         };
         match self {
@@ -260,9 +269,11 @@ mod tests {
 
     #[test]
     fn commands_are_those_that_a_user_would_give() {
+        let targets = vec!["x86_64-unknown-linux-gnu".into(), "aarch64-unknown-linux-musl".into()];
         let selection = Selection {
             parts: BTreeSet::new(),
-            targets: vec!["x86_64-unknown-linux-gnu".into(), "aarch64-unknown-linux-musl".into()],
+            nginxes: nginxes_of(&targets, &lab()),
+            targets,
             images: vec!["toolchain".into()],
             fewest_cores: 1,
         };

@@ -198,6 +198,11 @@ impl TimedSuite {
 }
 
 impl TimedSubject {
+    /// One of our own programs, in a process of its own for each sample, with an empty environment.
+    pub(crate) fn new(name: &'static str, is: impl Into<String>, argv: Vec<String>, times: u32) -> Self {
+        Self { name, is: is.into(), argv, env: BTreeMap::new(), times, image: None, by_turns: false }
+    }
+
     /// Takes one sample of it: the figure of one.
     pub(crate) fn value(&self, bed: &Bed<'_>, metric: Metric) -> Result<f64> {
         let said = bed.run(&self.command(), &self.env)?;
@@ -255,15 +260,8 @@ mod tests {
 
     #[test]
     fn a_program_is_told_how_often() {
-        let subject = TimedSubject {
-            name: "a",
-            is: "a".to_owned(),
-            argv: ["program", "what", TIMES, "file"].map(str::to_owned).into(),
-            env: BTreeMap::new(),
-            times: 5,
-            image: None,
-            by_turns: false,
-        };
+        let argv = ["program", "what", TIMES, "file"].map(str::to_owned).into();
+        let subject = TimedSubject::new("a", "a", argv, 5);
         assert_eq!(subject.at(7), ["program", "what", "7", "file"]);
     }
 

@@ -10,19 +10,10 @@ use crate::build::stable_abi::{CALLER, OURS};
 /// The suite.
 pub(super) fn suite(bed: &Bed<'_>) -> Result<TimedSuite> {
     let times = if bed.quick { 100_000 } else { 5_000_000 };
-    let timed = |name, is: String, argv| TimedSubject {
-        name,
-        is,
-        argv,
-        env: Default::default(),
-        times,
-        image: None,
-        by_turns: false,
-    };
     let subject = |name, what: &str, is: &str, plugin: Option<String>| -> Result<TimedSubject> {
         let mut argv = vec![bed.program("plugin-bench")?, what.to_owned(), TIMES.to_owned()];
         argv.extend(plugin);
-        Ok(timed(name, is.to_owned(), argv))
+        Ok(TimedSubject::new(name, is, argv, times))
     };
     let peer = |name: &'static str, library: &str| -> Result<TimedSubject> {
         let version = bed.stable_abi_version(name)?;
@@ -30,7 +21,7 @@ pub(super) fn suite(bed: &Bed<'_>) -> Result<TimedSuite> {
             "the same through a trait object of {name} {version}, loaded with dlopen by its own loader, which compares the types first"
         );
         let argv = [bed.stable_abi(CALLER)?, name.to_owned(), TIMES.to_owned(), bed.stable_abi(library)?];
-        Ok(timed(name, is, argv.into()))
+        Ok(TimedSubject::new(name, is, argv.into(), times))
     };
     Ok(TimedSuite {
         name: "call",

@@ -16,15 +16,7 @@ pub(super) const PEERS: &[&str] = &[GO];
 pub(super) fn suite(bed: &Bed<'_>) -> Result<TimedSuite> {
     let subject = |name, is: &str, what: &str, times| -> Result<TimedSubject> {
         let argv = vec![bed.program("plugin-bench")?, what.to_owned(), TIMES.to_owned(), bed.program("ip")?];
-        Ok(TimedSubject {
-            name,
-            is: is.to_owned(),
-            argv,
-            env: BTreeMap::new(),
-            times,
-            image: None,
-            by_turns: false,
-        })
+        Ok(TimedSubject::new(name, is, argv, times))
     };
     Ok(TimedSuite {
         name: "load",
@@ -44,13 +36,14 @@ pub(super) fn suite(bed: &Bed<'_>) -> Result<TimedSuite> {
                 100,
             )?,
             TimedSubject {
-                name: "go-open",
-                is: "Go's `plugin.Open` and a look-up, by a program that has net/http linked in".to_owned(),
-                argv: vec![bed.peer(GO, "usr/bin/go-open"), bed.peer(GO, "usr/lib/peer/ip.so")],
                 env: BTreeMap::from([libraries(bed, GO)]),
-                times: 1,
                 image: Some(GO),
-                by_turns: false,
+                ..TimedSubject::new(
+                    "go-open",
+                    "Go's `plugin.Open` and a look-up, by a program that has net/http linked in",
+                    vec![bed.peer(GO, "usr/bin/go-open"), bed.peer(GO, "usr/lib/peer/ip.so")],
+                    1,
+                )
             },
         ],
         comparisons: &[

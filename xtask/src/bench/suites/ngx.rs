@@ -273,8 +273,7 @@ fn by_lua_variable() -> Parts {
 fn timed(bed: &Bed<'_>, name: &'static str, is: &str, times: u32, words: &[&str]) -> Result<TimedSubject> {
     let mut argv = vec![bed.program("backend-bench")?];
     argv.extend(words.iter().map(|&word| word.to_owned()));
-    let is = is.to_owned();
-    Ok(TimedSubject { name, is, argv, env: Default::default(), times, image: None, by_turns: false })
+    Ok(TimedSubject::new(name, is, argv, times))
 }
 
 fn behind(

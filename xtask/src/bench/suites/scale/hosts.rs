@@ -80,15 +80,8 @@ struct Part {
 impl Part {
     fn steps<'a>(&self, bed: &'a Bed<'_>, bench: &str, numbers: &[u32]) -> Steps<'a> {
         let step = |&hosts: &u32| {
-            let subject = TimedSubject {
-                name: self.name,
-                is: format!("{}: {hosts}", self.is),
-                argv: [vec![bench.to_owned()], (self.words)(bed, hosts)].concat(),
-                env: BTreeMap::new(),
-                times: self.times,
-                image: None,
-                by_turns: false,
-            };
+            let argv = [vec![bench.to_owned()], (self.words)(bed, hosts)].concat();
+            let subject = TimedSubject::new(self.name, format!("{}: {hosts}", self.is), argv, self.times);
             let metric = self.metric;
             Step {
                 line: subject.name,

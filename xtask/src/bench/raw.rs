@@ -168,9 +168,7 @@ impl Suite {
         }
         Ok(())
     }
-}
 
-impl Suite {
     /// This one, and what `other` has measured for the same question. No name of a subject or of a series is in both.
     pub(crate) fn joined(mut self, other: Suite) -> Suite {
         self.subjects.extend(other.subjects);

@@ -250,6 +250,21 @@ pub(crate) enum ImagesVerb {
         #[arg(long)]
         keep_packages: bool,
     },
+    /// Removes from the cache what no lock of this repository names and no clone has used for a while: unpacked images, sources of crates,
+    /// observations.
+    ///
+    /// Downloaded packages stay. Refuses while another xtask uses the cache.
+    Prune(PruneFlags),
+}
+
+#[derive(Args)]
+pub(crate) struct PruneFlags {
+    /// Only say what would be removed.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// For how many days at least it was not used.
+    #[arg(long, value_name = "DAYS", default_value_t = 14)]
+    pub(crate) older_than: u32,
 }
 
 #[derive(Args, Default)]

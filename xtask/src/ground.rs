@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+use crate::cache_use::CacheUse;
 use crate::engine::{self, Engine, EngineChoice};
 use crate::flags::GroundFlags;
 use crate::image::Image;
@@ -18,6 +19,8 @@ pub(crate) struct Ground {
     pub(crate) repository: PathBuf,
     /// The cache that all clones share.
     pub(crate) cache: PathBuf,
+    /// Held as long as this lives, so that nothing is removed from the cache meanwhile.
+    pub(crate) cache_use: CacheUse,
     /// How images are come by.
     pub(crate) images: images::Options,
     /// Shows what is going on.
@@ -27,7 +30,7 @@ pub(crate) struct Ground {
 }
 
 impl Ground {
-    /// Looks around; starts and fetches nothing.
+    /// Looks around; starts and fetches nothing. Waits while another command removes things from the cache.
     pub(crate) fn survey(flags: &GroundFlags) -> Result<Ground> {
         let repository = paths::repository()?;
         let cache = paths::cache()?;
@@ -47,7 +50,8 @@ impl Ground {
             engine: flags.engine,
             locked: flags.locked,
         };
-        Ok(Ground { repository, cache, images, progress: Progress::new(), choice: flags.engine })
+        let cache_use = CacheUse::begin(&cache);
+        Ok(Ground { repository, cache, cache_use, images, progress: Progress::new(), choice: flags.engine })
     }
 
     /// The chosen engine, able to run programs of every architecture in `arches` as far as this machine allows.

@@ -6,6 +6,7 @@
 mod atomic;
 mod bench;
 mod build;
+mod cache_use;
 mod ci;
 mod codegen;
 mod columns;
@@ -64,7 +65,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Verb::Release(flags) => release::run(flags, &ground),
         Verb::Dist(flags) => dist::run(flags, &ground),
         Verb::Bench(flags) => bench::run(flags, &ground),
-        Verb::Images(verb) => images::run(&ground.images, verb),
+        Verb::Images(verb) => images::run(&ground.images, &ground.cache_use, verb),
         Verb::Repro(flags) => repro::run(flags, &ground),
         Verb::Test => ci::test(&ground),
         Verb::Ci { steps } => ci::run(steps, &ground),

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use super::sha256;
+use crate::cache_use::mark_used;
 use crate::process;
 
 /// The folder that holds the source of every crate in `Cargo.lock` of `workspace`, fetched now if it is not there.
@@ -19,6 +20,7 @@ pub(crate) fn ensure(workspace: &Path, cache: &Path) -> Result<PathBuf> {
     let lock = fs::read(workspace.join("Cargo.lock")).context("cannot read Cargo.lock")?;
     let vendored = cache.join("crates").join(sha256(&lock));
     if vendored.is_dir() {
+        mark_used(&vendored);
         return Ok(vendored);
     }
     let folder = cache.join("crates");

@@ -12,6 +12,7 @@ use super::digest;
 use super::lock::{Lock, LockedPackage, difference};
 use super::store::Guard;
 use super::{Options, Workshop, renew, select, wheels};
+use crate::cache_use::mark_used;
 use crate::engine::{self, Engine};
 use crate::image::Image;
 
@@ -103,14 +104,18 @@ pub(crate) fn unready(options: &Options) -> Result<Vec<String>> {
 /// The image if it is unpacked, as the lock says or as an earlier run without the locked packages had to make it.
 fn ready(workshop: &Workshop<'_>, definition: &Definition, lock: &Lock) -> Result<Option<Image>> {
     if let Some(rootfs) = workshop.store.rootfs(&lock.image) {
+        mark_used(&workshop.store.image(&lock.image));
         return Ok(Some(image(definition, lock.image.clone(), rootfs, true)));
     }
     if workshop.options.locked || workshop.options.snapshot_mirror.is_some() {
         return Ok(None);
     }
-    let Ok(text) = fs::read_to_string(substitute_path(workshop, definition, lock)?) else { return Ok(None) };
+    let Ok(text) = fs::read_to_string(substitute_path(workshop.options, definition, lock)?) else {
+        return Ok(None);
+    };
     let substitute = Lock::parse(&text)?;
     let Some(rootfs) = workshop.store.rootfs(&substitute.image) else { return Ok(None) };
+    mark_used(&workshop.store.image(&substitute.image));
     warn_unpinned(definition, &difference(&lock.package, &substitute.package));
     Ok(Some(image(definition, substitute.image, rootfs, false)))
 }
@@ -147,7 +152,7 @@ fn unpinned(
     let assembled = make(workshop, definition, &fresh, guard, engine)?;
     let substitute = Lock { image: assembled.digest.clone(), package: fresh, ..lock.clone() };
     let image = publish(workshop, definition, assembled, false)?;
-    let path = substitute_path(workshop, definition, lock)?;
+    let path = substitute_path(workshop.options, definition, lock)?;
     fs::create_dir_all(path.parent().context("a file in a folder")?)?;
     substitute.write(&path)?;
     Ok(image)
@@ -213,9 +218,9 @@ fn image(definition: &Definition, digest: String, rootfs: PathBuf, pinned: bool)
 }
 
 /// Where a run that could not have the locked packages notes what it took instead, so that the next run need not look.
-fn substitute_path(workshop: &Workshop<'_>, definition: &Definition, lock: &Lock) -> Result<PathBuf> {
+pub(super) fn substitute_path(options: &Options, definition: &Definition, lock: &Lock) -> Result<PathBuf> {
     let key = digest::of_bytes(lock.render()?.as_bytes());
-    Ok(workshop.options.cache.join("unpinned").join(format!("{}-{key}.lock", definition.name)))
+    Ok(options.cache.join("unpinned").join(format!("{}-{key}.lock", definition.name)))
 }
 
 fn warn_unpinned(definition: &Definition, changes: &[String]) {

@@ -22,6 +22,7 @@ mod lock;
 mod mirror;
 mod packages;
 mod pattern;
+mod prune;
 mod renew;
 mod resolve;
 mod steps;
@@ -49,10 +50,12 @@ use self::http::Client;
 pub(crate) use self::list::list;
 pub(crate) use self::mirror::address as mirror_address;
 pub(crate) use self::pattern::any_matches;
+use self::prune::prune;
 pub(crate) use self::renew::renew;
 pub(crate) use self::store::remove_tree;
 use self::store::{Guard, Store};
 pub(crate) use self::verify::verify;
+use crate::cache_use::CacheUse;
 use crate::engine::{self, EngineChoice};
 use crate::flags::ImagesVerb;
 use crate::lab::Lab;
@@ -77,7 +80,7 @@ pub(crate) struct Options {
 }
 
 /// Runs `cargo xtask images …`.
-pub(crate) fn run(options: &Options, verb: &ImagesVerb) -> Result<()> {
+pub(crate) fn run(options: &Options, cache_use: &CacheUse, verb: &ImagesVerb) -> Result<()> {
     match verb {
         ImagesVerb::Build { names } => {
             for image in build(options, names)? {
@@ -95,6 +98,7 @@ pub(crate) fn run(options: &Options, verb: &ImagesVerb) -> Result<()> {
             Ok(())
         }
         ImagesVerb::List => list(options),
+        ImagesVerb::Prune(flags) => prune(options, cache_use, flags),
         ImagesVerb::Lock { names, keep_packages } => renew(options, names, *keep_packages),
     }
 }

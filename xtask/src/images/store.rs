@@ -11,8 +11,10 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::disk;
 use super::layer::Layer;
+use crate::cache_use::mark_used;
 
-const UNFINISHED: &str = ".unfinished-";
+/// What the names of folders begin with that are no images.
+pub(super) const UNFINISHED: &str = ".unfinished-";
 
 /// The folder of unpacked images.
 pub(super) struct Store {
@@ -100,6 +102,7 @@ impl Store {
         if !place.exists() {
             fs::rename(&image.folder, &place).map_err(|error| disk::explain(error, &self.folder, 0))?;
         }
+        mark_used(&place);
         Ok(place.join("rootfs"))
     }
 }

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 
 use crate::atomic;
 use crate::build::sha256;
+use crate::cache_use::mark_used;
 
 /// What is known of one place, keyed by what was looked at there.
 pub(crate) struct Memory<T> {
@@ -24,6 +25,7 @@ impl<T: Clone + Serialize + DeserializeOwned> Memory<T> {
     /// What is known of `place`, which names all that observations there have in common; an unreadable file counts as nothing known.
     pub(crate) fn recall(cache: &Path, place: &str) -> Memory<T> {
         let file = cache.join("observations").join(format!("{}.json", sha256(place.as_bytes())));
+        mark_used(&file);
         let known =
             fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
         Memory { file, known }

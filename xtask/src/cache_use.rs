@@ -1,4 +1,4 @@
-//! Who uses the cache at this moment, and when something in it was last used: what [`crate::images::prune()`] goes by.
+//! Who uses the cache at this moment, and when something in it was last used: what `images prune` goes by.
 
 use std::fs::{self, File, OpenOptions};
 use std::path::Path;

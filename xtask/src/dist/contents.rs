@@ -79,7 +79,7 @@ pub(super) fn gather(lab: &Lab, target: &Target, version: &str, workshop: &Works
         take_modules(lab, nginx, &module, workshop, &mut shipped)?;
     }
     for one in &shipped {
-        check_named(one, &crates)?;
+        check_named(one, &crates, || toolchain::crates_of_std(workshop.toolchain, target))?;
     }
 
     let mut files = BTreeMap::new();
@@ -234,10 +234,19 @@ fn add_crates(
     Ok(())
 }
 
-/// Whether all crates that a file names in its messages are in the bill: what was linked says itself whether that was foreseen.
-fn check_named(shipped: &Shipped, crates: &BTreeMap<CrateId, CrateFacts>) -> Result<()> {
+/// Whether all crates that a file names in its messages are in the bill, or in Rust's std, which the bill has as a whole: what was linked says itself
+/// whether that was foreseen.
+fn check_named(
+    shipped: &Shipped,
+    crates: &BTreeMap<CrateId, CrateFacts>,
+    of_std: impl FnOnce() -> Result<BTreeSet<String>>,
+) -> Result<()> {
     let known: BTreeSet<String> = crates.keys().map(CrateId::to_string).collect();
-    let unknown: Vec<String> = named::crates(&shipped.content).difference(&known).cloned().collect();
+    let mut unknown: Vec<String> = named::crates(&shipped.content).difference(&known).cloned().collect();
+    if !unknown.is_empty() {
+        let of_std = of_std()?;
+        unknown.retain(|one| !of_std.contains(one));
+    }
     if !unknown.is_empty() {
         bail!(
             "{} has code of {}, which cargo does not tell to be linked, so that no bill of materials could name it",
@@ -254,4 +263,35 @@ fn third_party(notices: &BTreeMap<CrateId, Notice>) -> String {
          what says {BILL}. Rust's own library and what else the compilers add have their licences in the folder licences.\n\n{}",
         notices::render(notices)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_names_is_in_the_bill_or_in_std() {
+        let text = String::new;
+        let shipped = Shipped {
+            built: Built {
+                name: text(),
+                kind: text(),
+                file: "bin/x".to_owned(),
+                sha256: text(),
+                size: 0,
+                glibc_floor: None,
+                source_digest: text(),
+                inputs: text(),
+            },
+            description: String::new(),
+            content: b"\0/vendor/gimli-0.32.3/src/lib.rs\0/vendor/mio-1.0.4/src/lib.rs\0".to_vec(),
+            is_program: true,
+            root: None,
+        };
+        let std = |names: &[&str]| Ok(names.iter().map(|&name| name.to_owned()).collect());
+        check_named(&shipped, &BTreeMap::new(), || std(&["gimli-0.32.3", "mio-1.0.4"])).unwrap();
+        let error =
+            check_named(&shipped, &BTreeMap::new(), || std(&["gimli-0.32.3"])).unwrap_err().to_string();
+        assert!(error.contains("bin/x has code of mio-1.0.4, which"), "{error}");
+    }
 }

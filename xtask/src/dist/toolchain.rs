@@ -1,6 +1,6 @@
 //! What of the toolchain is linked into everything: Rust's std, and the start files and helpers that the linker adds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -10,12 +10,15 @@ use serde::Deserialize;
 use super::archive::File;
 use super::bill::percent_encoded;
 use super::cyclonedx::{Component, Hash, Kind, Licence};
+use super::named;
 use crate::image::Image;
 use crate::lab::{Arch, Libc, Target};
 
 /// Below the repository.
 const DEFINITION: &str = "containers/toolchain/image.toml";
 const LOCK: &str = "containers/toolchain/toolchain.lock";
+/// Where the toolchain image has std, for each target.
+const RUSTLIB: &str = "usr/lib/rustlib";
 /// Where archives have the licences of these.
 const FOLDER: &str = "licences";
 
@@ -115,6 +118,24 @@ pub(super) fn licences(parts: &[Part], toolchain: &Image) -> Result<BTreeMap<Str
     parts.iter().map(read).collect()
 }
 
+/// The crates of others that are in Rust's std for `target`, as `name-version`, if it was built from source when the image was made: those that
+/// its libraries name.
+///
+/// # Errors
+/// The image has no std for that target.
+pub(super) fn crates_of_std(toolchain: &Image, target: &Target) -> Result<BTreeSet<String>> {
+    let folder = toolchain.rootfs.join(RUSTLIB).join(&target.triple).join("lib");
+    let unreadable = || format!("image {} has no std for {} in {RUSTLIB}", toolchain.name, target.triple);
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(&folder).with_context(unreadable)? {
+        let path = entry.with_context(unreadable)?.path();
+        if path.extension().is_some_and(|extension| extension == "rlib") {
+            found.extend(named::crates(&fs::read(&path).with_context(unreadable)?));
+        }
+    }
+    Ok(found)
+}
+
 impl Part {
     /// What the bill calls it.
     pub(super) fn reference(&self) -> String {
@@ -204,6 +225,29 @@ mod tests {
             assert!(references[1].starts_with("pkg:pypi/ziglang@"), "{references:?}");
             assert_eq!(references[3], format!("toolchain:{libc}"));
         }
+    }
+
+    #[test]
+    fn std_says_itself_which_crates_are_in_it() {
+        let lab = Lab::read(&crate::paths::repository().unwrap()).unwrap();
+        let rootfs = tempfile::tempdir().unwrap();
+        let image = Image {
+            name: "toolchain".to_owned(),
+            arch: Arch::X86_64,
+            libc: None,
+            digest: String::new(),
+            rootfs: rootfs.path().to_owned(),
+            pinned: true,
+        };
+        let target = &lab.targets[0];
+        let error = crates_of_std(&image, target).unwrap_err().to_string();
+        assert!(error.contains("has no std for x86_64-unknown-linux-gnu"), "{error}");
+        let folder = rootfs.path().join(RUSTLIB).join(&target.triple).join("lib");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("libgimli-1.rlib"), "!<arch>\n/vendor/gimli-0.32.3/src/lib.rs\0").unwrap();
+        fs::write(folder.join("notes.txt"), "/vendor/other-1.0.0/src/lib.rs").unwrap();
+        let found: Vec<String> = crates_of_std(&image, target).unwrap().into_iter().collect();
+        assert_eq!(found, ["gimli-0.32.3"]);
     }
 
     #[test]

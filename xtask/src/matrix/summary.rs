@@ -41,7 +41,8 @@ pub(crate) fn render(report: &Report) -> String {
     };
     let compilers = match report.compiler_axis.cells.len() {
         0 => String::new(),
-        count => format!(", {count} loads by compilers"),
+        // On a line of its own, as the one before is long enough.
+        count => format!(",\n{count} loads by compilers"),
     };
     let _ = writeln!(
         text,
@@ -150,7 +151,8 @@ mod tests {
           in trixie-x86_64-gnu: by the probe of rustc-1.85: the loader alone: failed,
           expected works
 
-        0 hosts x 0 artifacts, 4 loads by compilers;
+        0 hosts x 0 artifacts,
+        4 loads by compilers;
         predicted = observed = expected in 3 of 4 cells.
         ");
     }

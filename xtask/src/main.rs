@@ -29,6 +29,7 @@ mod progress;
 mod release;
 mod rendered;
 mod repro;
+mod workers;
 mod worktree;
 
 use std::process::ExitCode;

@@ -3,10 +3,7 @@
 
 mod axis;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::thread;
 
 use anyhow::{Context, Result, bail, ensure};
 use plugin_compat::{ElfFacts, HostReader, Policy, Verdict, judge};
@@ -15,8 +12,7 @@ pub(super) use self::axis::{CompiledRow, CompilerAxis, CompilerCell};
 use self::axis::{CompilerRow, ProbeRow};
 use super::PROBE;
 use super::cell::{self, Observed};
-use super::memory::Memory;
-use super::observe::{Place, Probed, Subject, observe};
+use super::observe::{Place, Subject, observe_what_is_new};
 use super::predict::read;
 use crate::build::compilers::{ensure as build, images, is_ordinary, probe_name};
 use crate::build::{Built, Dist, Workshop};
@@ -24,6 +20,7 @@ use crate::engine::{self, Engine};
 use crate::ground::Ground;
 use crate::image::Image;
 use crate::lab::{Compiled, Compiler, Host, Lab, Load, Meeting, Panic, Target};
+use crate::workers;
 
 /// All that compilers have built in a run, and the hosts that load it.
 pub(super) struct Compilers<'a> {
@@ -115,25 +112,11 @@ impl<'a> Compilers<'a> {
 
     /// Has every probe load every plugin, in each host of their platform.
     pub(super) fn observe(mut self, bar: &indicatif::ProgressBar) -> Result<CompilerAxis> {
-        let workers = thread::available_parallelism().map_or(1, |cores| cores.get());
-        let waiting: Mutex<Vec<usize>> = Mutex::new((0..self.hosts.len()).rev().collect());
-        let found: Mutex<BTreeMap<usize, Result<Vec<CompilerCell>>>> = Mutex::default();
-        let this = &self;
-        thread::scope(|scope| {
-            for _ in 0..workers {
-                scope.spawn(|| {
-                    while let Some(at) = waiting.lock().ok().and_then(|mut waiting| waiting.pop()) {
-                        let (host, image) = &this.hosts[at];
-                        let cells = this.observe_in(host, image, bar);
-                        if let Ok(mut found) = found.lock() {
-                            found.insert(at, cells);
-                        }
-                    }
-                });
-            }
-        });
-        let found = found.into_inner().unwrap_or_else(|poison| poison.into_inner());
-        self.rows.cells = found.into_values().collect::<Result<Vec<_>>>()?.concat();
+        let found = workers::each(self.hosts.len(), |at| {
+            let (host, image) = &self.hosts[at];
+            self.observe_in(host, image, bar)
+        })?;
+        self.rows.cells = found.concat();
         Ok(self.rows)
     }
 
@@ -222,25 +205,7 @@ impl<'a> Compilers<'a> {
         let emulated = !engine::is_native(host.arch);
         let place = Place { image, probe: probe.file.clone(), probe_sha256: &probe.sha256, emulated };
         let subjects = pairs.iter().map(subject).collect::<Result<Vec<_>>>()?;
-        let mut memory = Memory::<Observed>::recall(&self.ground.cache, &place.key(self.engine));
-        let known = |(at, subject): (usize, &Subject<'_>)| {
-            memory.of(&subject.key()).filter(|observed| agrees(at, observed)).cloned()
-        };
-        let mut seen: Vec<Option<Observed>> = subjects.iter().enumerate().map(known).collect();
-        let fresh: Vec<usize> = (0..subjects.len()).filter(|&at| seen[at].is_none()).collect();
-        bar.inc((subjects.len() - fresh.len()) as u64);
-        if !fresh.is_empty() {
-            let asked: Vec<Subject<'_>> = fresh.iter().map(|&at| subjects[at].clone()).collect();
-            let answers = observe(self.engine, &place, &self.dist(), &asked, &|| bar.inc(1))?;
-            for (&at, Probed { observed, .. }) in fresh.iter().zip(answers) {
-                if agrees(at, &observed) {
-                    memory.keep(subjects[at].key(), &observed);
-                }
-                seen[at] = Some(observed);
-            }
-            memory.save()?;
-        }
-        Ok(seen.into_iter().flatten().collect())
+        observe_what_is_new(self.engine, &place, self.ground, &subjects, agrees, bar, &|_| {})
     }
 
     fn probes_in(&self, host: &Host) -> impl Iterator<Item = &Probe<'a>> {

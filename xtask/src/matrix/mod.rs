@@ -20,7 +20,6 @@ mod timings;
 
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::thread;
 
 use anyhow::{Context, Result};
 
@@ -28,7 +27,7 @@ use self::cell::{Cell, Observed};
 use self::compilers::{CompilerAxis, Compilers};
 pub(crate) use self::memory::Memory;
 use self::modules::{Modules, Outcomes};
-use self::observe::Probed;
+use self::observe::observe_what_is_new;
 pub(crate) use self::observe::{Place, Subject, observe};
 use self::predict::Predictions;
 use self::report::{ArtifactRow, HostRow, Report, ScenarioRow};
@@ -40,6 +39,7 @@ use crate::flags::{MatrixFlags, MatrixVerb, ReportFlags};
 use crate::ground::Ground;
 use crate::image::Image;
 use crate::lab::{Artifact, Host, Lab, Meeting, Target};
+use crate::workers;
 
 pub(crate) use self::report::check_rendering;
 pub(crate) use self::shard::Shard;
@@ -183,25 +183,8 @@ impl Run<'_> {
         let scenarios: usize = self.hosts.iter().map(|host| self.scenarios_in(host).len()).sum();
         let total = (self.hosts.len() * self.subjects.len() + scenarios) as u64;
         let bar = self.ground.progress.bar(total, "load every plugin");
-        let workers = thread::available_parallelism().map_or(1, |cores| cores.get());
-        let waiting: Mutex<Vec<usize>> = Mutex::new((0..self.hosts.len()).rev().collect());
-        let outcomes: Mutex<Vec<Option<Result<HostOutcome>>>> =
-            Mutex::new(self.hosts.iter().map(|_| None).collect());
         let timings = Mutex::new(timings);
-        thread::scope(|scope| {
-            for _ in 0..workers {
-                scope.spawn(|| {
-                    while let Some(at) = waiting.lock().ok().and_then(|mut waiting| waiting.pop()) {
-                        let outcome = self.observe_host(at, predictions, &bar, &timings);
-                        if let Ok(mut outcomes) = outcomes.lock() {
-                            outcomes[at] = Some(outcome);
-                        }
-                    }
-                });
-            }
-        });
-        let outcomes = outcomes.into_inner().unwrap_or_else(|poison| poison.into_inner());
-        outcomes.into_iter().map(|outcome| outcome.context("a host was never probed")?).collect()
+        workers::each(self.hosts.len(), |at| self.observe_host(at, predictions, &bar, &timings))
     }
 
     fn observe_host(
@@ -247,31 +230,14 @@ impl Run<'_> {
                 })
             })
             .collect::<Result<_>>()?;
-        let mut memory = Memory::<Observed>::recall(&self.ground.cache, &place.key(self.engine));
-        // What was expected once may be so no longer: then it is a surprise, too.
-        let agrees = |index, observed: &Observed| self.compare(host, index, predictions, Ok(observed)).agree;
-        let recall = |(index, subject): (usize, &Subject<'_>)| {
-            memory.of(&subject.key()).filter(|observed| agrees(index, observed)).cloned()
-        };
-        let mut seen: Vec<Option<Observed>> = subjects.iter().enumerate().map(recall).collect();
-        let fresh: Vec<usize> = (0..subjects.len()).filter(|&at| seen[at].is_none()).collect();
-        bar.inc((subjects.len() - fresh.len()) as u64);
-        if !fresh.is_empty() {
-            let asked: Vec<Subject<'_>> = fresh.iter().map(|&at| subjects[at].clone()).collect();
-            let answers = observe(self.engine, &place, &self.dist(), &asked, &|| bar.inc(1))
-                .with_context(|| format!("probing in {}", host.name))?;
-            for (&index, Probed { observed, millis }) in fresh.iter().zip(answers) {
-                if let Ok(mut timings) = timings.lock() {
-                    timings.probe(emulated, millis);
-                }
-                if agrees(index, &observed) {
-                    memory.keep(subjects[index].key(), &observed);
-                }
-                seen[index] = Some(observed);
+        let agrees = |at, observed: &Observed| self.compare(host, at, predictions, Ok(observed)).agree;
+        let on_answer = |millis| {
+            if let Ok(mut timings) = timings.lock() {
+                timings.probe(emulated, millis);
             }
-            memory.save()?;
-        }
-        Ok(seen.into_iter().flatten().collect())
+        };
+        observe_what_is_new(self.engine, &place, self.ground, &subjects, &agrees, bar, &on_answer)
+            .with_context(|| format!("probing in {}", host.name))
     }
 
     fn compare(

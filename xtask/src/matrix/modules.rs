@@ -3,10 +3,7 @@
 mod observe;
 mod words;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::thread;
 
 use anyhow::{Context, Result};
 use nginx_compat::{Listing, Module as Facts, Reason};
@@ -23,6 +20,7 @@ use crate::engine::{self, Engine};
 use crate::ground::Ground;
 use crate::image::Image;
 use crate::lab::{Expectation, Lab, Module, ModuleRecipe, Nginx, Outcome, Target};
+use crate::workers;
 
 /// The modules of a run and the nginxes that they are loaded into.
 pub(super) struct Modules<'a> {
@@ -96,26 +94,11 @@ impl<'a> Modules<'a> {
 
     /// Has every nginx load every module.
     pub(super) fn observe(&self, bar: &indicatif::ProgressBar) -> Result<Outcomes> {
-        let workers = thread::available_parallelism().map_or(1, |cores| cores.get());
-        let waiting: Mutex<Vec<usize>> = Mutex::new((0..self.hosts.len()).rev().collect());
-        let found: Mutex<BTreeMap<usize, Result<Vec<Cell>>>> = Mutex::default();
-        thread::scope(|scope| {
-            for _ in 0..workers {
-                scope.spawn(|| {
-                    while let Some(at) = waiting.lock().ok().and_then(|mut waiting| waiting.pop()) {
-                        let cells = self.observe_in(&self.hosts[at], bar);
-                        if let Ok(mut found) = found.lock() {
-                            found.insert(at, cells);
-                        }
-                    }
-                });
-            }
-        });
-        let found = found.into_inner().unwrap_or_else(|poison| poison.into_inner());
+        let found = workers::each(self.hosts.len(), |at| self.observe_in(&self.hosts[at], bar))?;
         Ok(Outcomes {
             nginxes: self.hosts.iter().map(|host| host.row.clone()).collect(),
             modules: self.subjects.iter().map(|subject| subject.row.clone()).collect(),
-            cells: found.into_values().collect::<Result<Vec<_>>>()?.concat(),
+            cells: found.concat(),
             pinned: self.hosts.iter().all(|host| host.image.pinned),
         })
     }

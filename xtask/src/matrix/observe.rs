@@ -9,7 +9,9 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::cell::Observed;
+use super::memory::Memory;
 use crate::engine::{Engine, Exit, Job, Mount};
+use crate::ground::Ground;
 use crate::image::Image;
 
 /// CPU time that a probe may use. A probe of a good plugin uses less than 0.2 s, emulated.
@@ -78,6 +80,43 @@ struct Answer {
     millis: f64,
     #[serde(flatten)]
     observed: Observed,
+}
+
+/// Loads every subject in `place` that is not remembered as it was expected, which `agrees` tells of the subject of that number; what was
+/// seen of all comes in the order of `subjects`. `on_answer` gets the milliseconds of each probe that was run.
+///
+/// # Errors
+/// Those of [`observe`], or what was seen cannot be written down.
+pub(super) fn observe_what_is_new(
+    engine: &dyn Engine,
+    place: &Place<'_>,
+    ground: &Ground,
+    subjects: &[Subject<'_>],
+    agrees: &dyn Fn(usize, &Observed) -> bool,
+    bar: &indicatif::ProgressBar,
+    on_answer: &dyn Fn(f64),
+) -> Result<Vec<Observed>> {
+    let mut memory = Memory::<Observed>::recall(&ground.cache, &place.key(engine));
+    // What was expected once may be so no longer: then it is a surprise, too.
+    let recall = |(at, subject): (usize, &Subject<'_>)| {
+        memory.of(&subject.key()).filter(|observed| agrees(at, observed)).cloned()
+    };
+    let mut seen: Vec<Option<Observed>> = subjects.iter().enumerate().map(recall).collect();
+    let fresh: Vec<usize> = (0..subjects.len()).filter(|&at| seen[at].is_none()).collect();
+    bar.inc((subjects.len() - fresh.len()) as u64);
+    if !fresh.is_empty() {
+        let asked: Vec<Subject<'_>> = fresh.iter().map(|&at| subjects[at].clone()).collect();
+        let answers = observe(engine, place, &ground.repository.join("dist"), &asked, &|| bar.inc(1))?;
+        for (&at, Probed { observed, millis }) in fresh.iter().zip(answers) {
+            on_answer(millis);
+            if agrees(at, &observed) {
+                memory.keep(subjects[at].key(), &observed);
+            }
+            seen[at] = Some(observed);
+        }
+        memory.save()?;
+    }
+    Ok(seen.into_iter().flatten().collect())
 }
 
 /// Loads every subject in `place`; answers come in the order of `subjects`.

@@ -1,8 +1,6 @@
 //! Goes through all stands: what is predicted of each file there, and what is observed.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::thread;
 
 use anyhow::{Context, Result};
 
@@ -15,6 +13,7 @@ use crate::inspect::cell::{Cell, Observed};
 use crate::inspect::look::look;
 use crate::inspect::predict;
 use crate::inspect::subject::Subject;
+use crate::workers;
 
 /// What was found at one stand.
 pub(super) struct Visit {
@@ -52,23 +51,7 @@ pub(super) fn predict_all(stands: &[Stand], exhibits: &[Exhibit]) -> Result<Vec<
 
 /// Does `work` for every stand; the results come in their order.
 fn all<T: Send>(stands: &[Stand], work: impl Fn(&Stand) -> Result<T> + Sync) -> Result<Vec<T>> {
-    let workers = thread::available_parallelism().map_or(1, |cores| cores.get());
-    let waiting: Mutex<Vec<usize>> = Mutex::new((0..stands.len()).rev().collect());
-    let done: Mutex<BTreeMap<usize, Result<T>>> = Mutex::default();
-    thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                while let Some(at) = waiting.lock().ok().and_then(|mut waiting| waiting.pop()) {
-                    let result = work(&stands[at]).with_context(|| host(&stands[at]).to_owned());
-                    if let Ok(mut done) = done.lock() {
-                        done.insert(at, result);
-                    }
-                }
-            });
-        }
-    });
-    let mut done = done.into_inner().unwrap_or_else(|poison| poison.into_inner());
-    (0..stands.len()).map(|at| done.remove(&at).context("a host was never looked at")?).collect()
+    workers::each(stands.len(), |at| work(&stands[at]).with_context(|| host(&stands[at]).to_owned()))
 }
 
 /// One stand. With a ground it also observes, and says how many files are done.

@@ -88,7 +88,7 @@ pub(super) fn gather(lab: &Lab, target: &Target, version: &str, workshop: &Works
         let content = fs::read(repository.join(source)).with_context(|| format!("cannot read {source}"))?;
         files.insert(place.to_owned(), File { content, executable: false });
     }
-    let parts = toolchain::parts(repository, target)?;
+    let parts = toolchain::parts(repository, lab, target)?;
     files.extend(toolchain::licences(&parts, workshop.toolchain)?);
     files.insert(THIRD_PARTY.to_owned(), text(&third_party(&notices)));
     files.insert("README.md".to_owned(), text(&usage::text(version, target, &shipped)));

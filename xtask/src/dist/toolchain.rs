@@ -5,16 +5,17 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use serde::Deserialize;
 
 use super::archive::File;
 use super::bill::percent_encoded;
 use super::cyclonedx::{Component, Hash, Kind, Licence};
 use super::named;
+use crate::build::TOOLCHAIN;
 use crate::image::Image;
-use crate::lab::{Arch, Libc, Target};
+use crate::images::{self, LockedPackage, Wheel};
+use crate::lab::{Arch, Lab, Libc, Target};
 
-/// Below the repository.
+/// What says which packages and wheels, below the repository.
 const DEFINITION: &str = "containers/toolchain/image.toml";
 const LOCK: &str = "containers/toolchain/toolchain.lock";
 /// Where the toolchain image has std, for each target.
@@ -49,18 +50,17 @@ struct Package {
 ///
 /// # Errors
 /// The image is no longer made of the packages that this knows.
-pub(super) fn parts(repository: &Path, target: &Target) -> Result<Vec<Part>> {
-    let read =
-        |file: &str| fs::read_to_string(repository.join(file)).with_context(|| format!("cannot read {file}"));
-    parse(&read(LOCK)?, &read(DEFINITION)?, target)
+pub(super) fn parts(repository: &Path, lab: &Lab, target: &Target) -> Result<Vec<Part>> {
+    let (packages, wheels) = images::locked_parts(repository, lab, TOOLCHAIN)?;
+    choose(&packages, &wheels, target)
 }
 
-fn parse(lock: &str, definition: &str, target: &Target) -> Result<Vec<Part>> {
+fn choose(packages: &[LockedPackage], wheels: &[Wheel], target: &Target) -> Result<Vec<Part>> {
     let std = match (target.libc, target.arch) {
         // Built from source when the image is made.
-        (Libc::Musl, _) => debian_package(lock, "rust-web-src", "all")?,
-        (Libc::Gnu, Arch::X86_64) => debian_package(lock, "libstd-rust-web-dev", "amd64")?,
-        (Libc::Gnu, Arch::Aarch64) => debian_package(lock, "libstd-rust-web-dev", "arm64")?,
+        (Libc::Musl, _) => debian_package(packages, "rust-web-src", "all")?,
+        (Libc::Gnu, Arch::X86_64) => debian_package(packages, "libstd-rust-web-dev", "amd64")?,
+        (Libc::Gnu, Arch::Aarch64) => debian_package(packages, "libstd-rust-web-dev", "arm64")?,
     };
     let (libc, licence, text) = match target.libc {
         Libc::Gnu => {
@@ -81,7 +81,7 @@ fn parse(lock: &str, definition: &str, target: &Target) -> Result<Vec<Part>> {
             name: "ziglang",
             description: "compiler-rt, as its linker adds it",
             licence: "MIT",
-            package: Some(wheel(definition, "ziglang")?),
+            package: Some(wheel(wheels, "ziglang")?),
             text: "opt/zig/LICENSE",
             is_of_rust: false,
         },
@@ -159,53 +159,28 @@ impl Part {
     }
 }
 
-fn debian_package(lock: &str, name: &str, arch: &str) -> Result<Package> {
-    #[derive(Deserialize)]
-    struct Lock {
-        package: Vec<Locked>,
-    }
-    #[derive(Deserialize)]
-    struct Locked {
-        name: String,
-        arch: String,
-        version: String,
-        sha256: String,
-    }
-    let lock: Lock = toml::from_str(lock).with_context(|| format!("cannot parse {LOCK}"))?;
-    let found = lock.package.into_iter().find(|one| one.name == name && one.arch == arch);
+fn debian_package(packages: &[LockedPackage], name: &str, arch: &str) -> Result<Package> {
+    let found = packages.iter().find(|one| one.name == name && one.arch == arch);
     let found = found.with_context(|| format!("{LOCK} has no {name}:{arch}, whose std everything links"))?;
     let version = percent_encoded(&found.version);
     Ok(Package {
         purl: format!("pkg:deb/debian/{name}@{version}?arch={arch}"),
-        version: found.version,
-        sha256: found.sha256,
+        version: found.version.clone(),
+        sha256: found.sha256.clone(),
     })
 }
 
-fn wheel(definition: &str, name: &str) -> Result<Package> {
-    #[derive(Deserialize)]
-    struct Definition {
-        wheels: Vec<Wheel>,
-    }
-    #[derive(Deserialize)]
-    struct Wheel {
-        name: String,
-        version: String,
-        sha256: String,
-    }
-    let definition: Definition =
-        toml::from_str(definition).with_context(|| format!("cannot parse {DEFINITION}"))?;
-    let found = definition.wheels.into_iter().find(|one| one.name == name);
+fn wheel(wheels: &[Wheel], name: &str) -> Result<Package> {
+    let found = wheels.iter().find(|one| one.name == name);
     let found = found.with_context(|| format!("{DEFINITION} has no wheel {name}, which links everything"))?;
     ensure!(!found.version.is_empty(), "{DEFINITION} has wheel {name} without a version");
     let purl = format!("pkg:pypi/{name}@{}", percent_encoded(&found.version));
-    Ok(Package { purl, version: found.version, sha256: found.sha256 })
+    Ok(Package { purl, version: found.version.clone(), sha256: found.sha256.clone() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::Lab;
 
     #[test]
     fn each_target_has_the_std_that_was_linked() {
@@ -220,7 +195,7 @@ mod tests {
         for (triple, std, arch, libc) in expected {
             let target = lab.targets.iter().find(|one| one.triple == triple).unwrap();
             let references: Vec<String> =
-                parts(&repository, target).unwrap().iter().map(Part::reference).collect();
+                parts(&repository, &lab, target).unwrap().iter().map(Part::reference).collect();
             assert!(references[0].contains(std) && references[0].ends_with(arch), "{references:?}");
             assert!(references[1].starts_with("pkg:pypi/ziglang@"), "{references:?}");
             assert_eq!(references[3], format!("toolchain:{libc}"));
@@ -253,7 +228,7 @@ mod tests {
     #[test]
     fn a_toolchain_that_has_become_another_is_named() {
         let lab = Lab::read(&crate::paths::repository().unwrap()).unwrap();
-        let error = parse("package = []", "wheels = []", &lab.targets[0]).unwrap_err().to_string();
+        let error = choose(&[], &[], &lab.targets[0]).unwrap_err().to_string();
         assert!(error.contains("toolchain.lock has no libstd-rust-web-dev:amd64"), "{error}");
     }
 }

@@ -72,7 +72,7 @@ impl<W: Write> Write for HashingWriter<W> {
 }
 
 /// Whether `text` is a SHA-256 in lower-case hex.
-pub(super) fn is_sha256(text: &str) -> bool {
+pub(crate) fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 

@@ -44,10 +44,13 @@ pub(crate) use self::archive::{export, tag, write_archive, write_file};
 use self::blobs::{Blobs, Sources};
 pub(crate) use self::config::{Healthcheck, Nothing, Start};
 use self::definition::Definition;
+pub(crate) use self::definition::Wheel;
+pub(crate) use self::digest::is_sha256;
 pub(crate) use self::ensure::{build, emulator, ensure, fetch_all, unready};
 pub(crate) use self::extend::{Addition, Extension, extend};
 use self::http::Client;
 pub(crate) use self::list::list;
+pub(crate) use self::lock::LockedPackage;
 pub(crate) use self::mirror::address as mirror_address;
 pub(crate) use self::pattern::any_matches;
 use self::prune::prune;
@@ -115,9 +118,28 @@ pub(crate) fn reach_mirror(options: &Options) -> Result<String> {
 /// # Errors
 /// There is no such image, or its lock answers another definition.
 pub(crate) fn locked_digest(repository: &Path, lab: &Lab, name: &str) -> Result<String> {
+    Ok(locked_one(repository, lab, name)?.1.image)
+}
+
+/// The packages and the wheels that the image called `name` is made of.
+///
+/// # Errors
+/// There is no such image, or its lock answers another definition.
+pub(crate) fn locked_parts(
+    repository: &Path,
+    lab: &Lab,
+    name: &str,
+) -> Result<(Vec<LockedPackage>, Vec<Wheel>)> {
+    let (definition, lock) = locked_one(repository, lab, name)?;
+    Ok((lock.package, definition.wheels))
+}
+
+fn locked_one(repository: &Path, lab: &Lab, name: &str) -> Result<(Definition, lock::Lock)> {
     let definitions = Definition::read_all(repository, &lab.hosts)?;
-    let definition = definitions.iter().find(|definition| definition.name == name);
-    Ok(lock::Lock::read(definition.with_context(|| format!("no image is called {name:?}"))?)?.image)
+    let definition = definitions.into_iter().find(|definition| definition.name == name);
+    let definition = definition.with_context(|| format!("no image is called {name:?}"))?;
+    let lock = lock::Lock::read(&definition)?;
+    Ok((definition, lock))
 }
 
 /// Every image by name, with the digest that its lock says; nothing is fetched.

@@ -105,9 +105,8 @@ pub(super) fn share(
         {
             let entry = entry?.file_name();
             let digest = entry.to_string_lossy();
-            let is_whole = digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
             // Each by itself: the folder is the build's own, so that nobody else's unfinished files are in it.
-            if is_whole && (name != "images" || known.contains(&*digest)) {
+            if images::is_sha256(&digest) && (name != "images" || known.contains(&*digest)) {
                 // The modes of what is in an image are its own.
                 if namespaces == Namespaces::Plain && name != "images" {
                     make_readable(&source(name).join(&entry))?;

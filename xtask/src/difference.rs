@@ -42,6 +42,11 @@ pub(crate) fn find(first: &[u8], second: &[u8], clues: &Clues) -> Option<Differe
     (first != second).then(|| look(Pair { first, second, clues, depth: DEPTH }))
 }
 
+/// The first place at which two files differ, which may be the end of the shorter one; `None` if they are the same.
+pub(crate) fn first_byte(first: &[u8], second: &[u8]) -> Option<usize> {
+    (first != second).then(|| first_differing(first, second))
+}
+
 impl fmt::Display for Difference {
     /// One line, without the cause.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -27,6 +27,7 @@ use super::{
     vendor,
 };
 use crate::atomic;
+use crate::difference;
 use crate::engine::{self, Loan, Mount};
 use crate::error::Stop;
 use crate::flags::BuildFlags;
@@ -184,7 +185,7 @@ fn compare(
     let mut different = Vec::new();
     for item in items {
         let (one, other) = (&made[item.name], read(&own[item.name])?);
-        if let Some(at) = first_difference(one, &other) {
+        if let Some(at) = difference::first_byte(one, &other) {
             different.push(format!(
                 "{} for {} ({} bytes and {}, different from byte {at} on)",
                 item.name,
@@ -197,12 +198,6 @@ fn compare(
     let same = items.len() - different.len();
     println!("dist/{}/{FOLDER}: {same} of {} files are what xtask makes", target.triple, items.len());
     Ok(different)
-}
-
-/// The first place at which two files differ, which may be the end of the shorter one; `None` if they are the same.
-fn first_difference(one: &[u8], other: &[u8]) -> Option<usize> {
-    let common = one.iter().zip(other).take_while(|(one, other)| one == other).count();
-    (common < one.len().max(other.len())).then_some(common)
 }
 
 #[cfg(test)]
@@ -237,13 +232,5 @@ mod tests {
         assert_eq!(names(&[]), ["ip", "memory"]);
         assert_eq!(names(&["memory"]), ["memory"]);
         assert_eq!(names(&["copied"]), [""; 0]);
-    }
-
-    #[test]
-    fn files_differ_at_a_byte_or_in_length() {
-        assert_eq!(first_difference(b"same", b"same"), None);
-        assert_eq!(first_difference(b"same", b"sane"), Some(2));
-        assert_eq!(first_difference(b"same", b"same and more"), Some(4));
-        assert_eq!(first_difference(b"", b""), None);
     }
 }

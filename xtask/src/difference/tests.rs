@@ -180,14 +180,14 @@ fn members_of_tar_archives_however_deep() {
 
 #[test]
 fn values_of_json_and_lines_of_text() {
-    let folders = clues([(Trace::Folder, "/work/one"), (Trace::Folder, "/tmp/other")]);
+    let folders = clues([(Trace::Folder, "/repo/one"), (Trace::Folder, "/tmp/other")]);
     let cases: [(&str, &str, &str, Option<Trace>); 12] = [
         (r#"{"a": [{"b": 1}]}"#, r#"{"a": [{"b": 2}]}"#, "a[0].b", None),
         (r#"{"a": 1}"#, r#"{"a": 1, "b": 2}"#, "b", None),
         (r#"[1, 2]"#, r#"[2, 1]"#, "[0]", Some(Trace::Order)),
         (r#"[1, 2]"#, r#"[1]"#, "[1]", None),
-        (r#"{"file": "/work/one/x"}"#, r#"{"file": "/tmp/other/x"}"#, "file", Some(Trace::Folder)),
-        (r#"{"z": "/work/one", "a": 1}"#, r#"{"z": "/tmp/other", "a": 2}"#, "z", Some(Trace::Folder)),
+        (r#"{"file": "/repo/one/x"}"#, r#"{"file": "/tmp/other/x"}"#, "file", Some(Trace::Folder)),
+        (r#"{"z": "/repo/one", "a": 1}"#, r#"{"z": "/tmp/other", "a": 2}"#, "z", Some(Trace::Folder)),
         // The same values: only the text differs.
         ("{\"a\": 1}\n", "{\"a\":  1}\n", "line 1", None),
         ("a\nb\n", "a\nc\n", "line 2", None),
@@ -222,4 +222,12 @@ fn time_stamps_are_known_by_their_shape_or_by_the_time_of_the_builds() {
         let found = find(first, second, &known).unwrap();
         assert_eq!(found.cause.map(|cause| cause.trace), cause, "{first:?} {second:?}");
     }
+}
+
+#[test]
+fn files_differ_at_a_byte_or_in_length() {
+    assert_eq!(first_byte(b"same", b"same"), None);
+    assert_eq!(first_byte(b"same", b"sane"), Some(2));
+    assert_eq!(first_byte(b"same", b"same and more"), Some(4));
+    assert_eq!(first_byte(b"", b""), None);
 }

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 
 use super::{FOLDER, make, name_of, publish, sums};
 use crate::build::{Manifest, Room};
+use crate::difference;
 use crate::engine::{self, Mount};
 use crate::error::Stop;
 use crate::ground::Ground;
@@ -51,9 +52,7 @@ fn compare(first: &BTreeMap<String, Vec<u8>>, second: &BTreeMap<String, Vec<u8>>
         bail!(Stop::Disagreement("the files of a release are others the second time".to_owned()));
     }
     for (name, content) in first {
-        let at = content.iter().zip(&second[name]).position(|(one, other)| one != other);
-        if *content != second[name] {
-            let at = at.unwrap_or(content.len().min(second[name].len()));
+        if let Some(at) = difference::first_byte(content, &second[name]) {
             bail!(Stop::Disagreement(format!("{name} is another the second time, from byte {at} on")));
         }
     }

@@ -360,6 +360,10 @@ fn sentence(error: &dyn std::error::Error) -> String {
 mod tests {
     use super::*;
 
+    use std::path::Path;
+
+    use backend_map::{Access, Host, Reader, Upstream};
+
     #[test]
     fn publishing_has_a_small_share_of_the_time_and_is_soon_enough() {
         let ms = Duration::from_millis;
@@ -367,10 +371,6 @@ mod tests {
         assert_eq!(gap(Duration::from_micros(95)), Duration::from_micros(9_500));
         assert_eq!(gap(ms(3)), ms(50), "half of what people may wait for it");
     }
-
-    use std::path::Path;
-
-    use backend_map::{Access, Host, Reader, Upstream};
 
     fn worker(folder: &Path, inbox: Sender<Message>) -> Worker {
         let store = Arc::new(Store::open(&folder.join("map.redb")).unwrap());

@@ -111,7 +111,7 @@ mod tests {
             ("DOCKER_OPTS", "--privileged"),
             ("RUSTFLAGS", "-Ctarget-cpu=native"),
             ("CARGO_PROFILE_RELEASE_LTO", "fat"),
-            ("CARGO_HOME", "/root/.cargo"),
+            ("CARGO_HOME", "/home/somebody/.cargo"),
             ("RUSTUP_TOOLCHAIN", "stable"),
             ("RUSTUP_DIST_SERVER", "http://127.0.0.1:1"),
             ("CROSS_CONFIG", "/elsewhere"),

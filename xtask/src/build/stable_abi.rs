@@ -132,6 +132,14 @@ pub(crate) fn lint(workshop: &Workshop<'_>) -> Result<()> {
     cargo(workshop, &words, "stable-abi-checks")
 }
 
+/// Runs its tests, with the pinned cargo.
+pub(crate) fn test(workshop: &Workshop<'_>) -> Result<()> {
+    let mut words = vec!["test", "--workspace", "--locked", "--offline"];
+    let vendored = compile_rust::vendored_config();
+    words.extend(vendored.iter().map(String::as_str));
+    cargo(workshop, &words, "stable-abi-checks")
+}
+
 /// Runs a cargo command over the workspace; `state` names what it keeps for the next time.
 fn cargo(workshop: &Workshop<'_>, words: &[&str], state: &str) -> Result<()> {
     let crates = vendor::ensure(&workshop.ground.repository.join(WORKSPACE), &workshop.ground.cache)?;

@@ -42,6 +42,11 @@ pub(crate) fn lint(ground: &Ground) -> Result<()> {
     nginx::lint(ground)
 }
 
+/// The tests of peers, which are no part of the workspace.
+pub(crate) fn test(ground: &Ground) -> Result<()> {
+    in_toolchain(ground, stable_abi::test)
+}
+
 fn in_toolchain(ground: &Ground, check: impl FnOnce(&Workshop<'_>) -> Result<()>) -> Result<()> {
     let engine = ground.engine([])?;
     let toolchain = ground.image(build::TOOLCHAIN)?;

@@ -116,6 +116,10 @@ pub(crate) fn test(ground: &Ground) -> Result<()> {
     let cargo = |args: &[&str]| process::run_shown(cargo(ground).args(args).envs(services.clone()));
     // All of what fails, not the first only: a run takes long.
     cargo(&["test", "--workspace", "--locked", "--no-fail-fast"])?;
+    match ground.engine([])?.check(engine::native()) {
+        Ok(()) => in_image::test(ground)?,
+        Err(reason) => eprintln!("skipped: the tests of peers ({reason})"),
+    }
     // Only this test needs a C++ compiler, which the lab itself does without.
     if Command::new("c++").arg("--version").output().is_ok_and(|output| output.status.success()) {
         cargo(&["test", "--locked", "--package", "plugin-abi", "--test", "it", "--", "--ignored"])

@@ -31,3 +31,29 @@ pub fn root_module() -> HandlerModuleRef {
 fn create() -> HandlerObject {
     Handler_TO::from_value(Noop, TD_Opaque)
 }
+
+#[cfg(test)]
+mod tests {
+    use abi_stable::std_types::RNone;
+
+    use super::*;
+
+    #[test]
+    fn it_answers_with_nothing() {
+        let request = Request {
+            method: "GET".into(),
+            path: "/".into(),
+            query: RNone,
+            mount: RNone,
+            headers: [][..].into(),
+            body: b"text"[..].into(),
+            peer: [0; 16],
+            peer_port: 1,
+            version: 11,
+        };
+        let mut response = Response::default();
+        let handler = HandlerModule { create }.leak_into_prefix().create()();
+        assert_eq!(handler.handle(&request, &mut response), ROk(()));
+        assert_eq!((response.status, response.headers.len(), response.body.len()), (200, 0, 0));
+    }
+}

@@ -75,4 +75,19 @@ mod tests {
             assert!(error.contains("/nowhere/noop.so"), "{error}");
         }
     }
+
+    /// libc is loaded already, and has a handler of nobody.
+    #[test]
+    fn a_library_without_a_handler_is_refused() {
+        for what in ["stabby", "abi_stable"] {
+            run(&[what, "1", "libc.so.6"].map(str::to_owned)).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn what_is_timed_is_done_so_often() {
+        let mut calls = 0;
+        time(7, || calls += 1);
+        assert_eq!(calls, 7);
+    }
 }

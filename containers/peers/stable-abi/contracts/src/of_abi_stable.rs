@@ -82,3 +82,54 @@ impl RootModule for HandlerModuleRef {
     const NAME: &'static str = "handler";
     const VERSION_STRINGS: VersionStrings = package_version_strings!();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use abi_stable::sabi_trait::TD_Opaque;
+    use abi_stable::std_types::{RErr, RNone, ROk, RSome};
+
+    /// Answers with what it was asked, or fails with the query.
+    struct Echo;
+
+    impl Handler for Echo {
+        fn handle(&self, request: &Request<'_>, response: &mut Response) -> RResult<(), RString> {
+            if let RSome(query) = request.query {
+                return RErr(query.into());
+            }
+            response.status = 201;
+            response.body = request.body.as_slice().into();
+            for header in request.headers.as_slice() {
+                let value = header.value.as_slice().into();
+                response.headers.push(ResponseHeader { name: header.name.into(), value });
+            }
+            ROk(())
+        }
+    }
+
+    #[test]
+    fn a_request_and_its_answer_pass_through_the_trait_object() {
+        let handler: HandlerObject = Handler_TO::from_value(Echo, TD_Opaque);
+        let headers = [Header { name: "host".into(), value: b"localhost"[..].into() }];
+        let mut request = Request {
+            method: "POST".into(),
+            path: "/a".into(),
+            query: RNone,
+            mount: RSome("/".into()),
+            headers: headers[..].into(),
+            body: b"text"[..].into(),
+            peer: [0; 16],
+            peer_port: 1,
+            version: 11,
+        };
+        let mut response = Response::default();
+        assert_eq!((response.status, response.headers.len(), response.body.len()), (200, 0, 0));
+        assert_eq!(handler.handle(&request, &mut response), ROk(()));
+        assert_eq!((response.status, response.body.as_slice()), (201, &b"text"[..]));
+        assert_eq!(response.headers[0].name, "host");
+        assert_eq!(response.headers[0].value.as_slice(), b"localhost");
+
+        request.query = RSome("why=so".into());
+        assert_eq!(handler.handle(&request, &mut response), RErr("why=so".into()));
+    }
+}

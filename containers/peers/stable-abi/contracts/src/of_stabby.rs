@@ -74,3 +74,57 @@ pub trait Handler {
 
 /// A handler of a kind that its caller does not know.
 pub type HandlerObject = stabby::dynptr!(stabby::boxed::Box<dyn Handler>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stabby::boxed::Box;
+
+    /// Answers with what it was asked, or fails with the query.
+    struct Echo;
+
+    impl Handler for Echo {
+        extern "C" fn handle<'a>(
+            &self,
+            request: &'a Request<'a>,
+            response: &'a mut Response,
+        ) -> Result<(), String> {
+            if request.query.is_there {
+                return Result::Err((*request.query.text).into());
+            }
+            response.status = 201;
+            response.body = request.body.iter().copied().collect();
+            for header in request.headers.iter() {
+                let value = header.value.iter().copied().collect();
+                response.headers.push(ResponseHeader { name: (*header.name).into(), value });
+            }
+            Result::Ok(())
+        }
+    }
+
+    #[test]
+    fn a_request_and_its_answer_pass_through_the_trait_object() {
+        let handler: HandlerObject = Box::new(Echo).into();
+        let headers = [Header { name: "host".into(), value: b"localhost"[..].into() }];
+        let request = |query: &'static str| Request {
+            method: "POST".into(),
+            path: "/a".into(),
+            query: MaybeStr { text: query.into(), is_there: !query.is_empty() },
+            mount: MaybeStr { text: "/".into(), is_there: true },
+            headers: headers[..].into(),
+            body: b"text"[..].into(),
+            peer: [0; 16],
+            peer_port: 1,
+            version: 11,
+        };
+        let mut response = Response::default();
+        assert_eq!((response.status, response.headers.len(), response.body.len()), (200, 0, 0));
+        assert!(handler.handle(&request(""), &mut response).is_ok());
+        assert_eq!((response.status, &*response.body), (201, &b"text"[..]));
+        assert_eq!(&*response.headers[0].name, "host");
+        assert_eq!(&*response.headers[0].value, b"localhost");
+
+        let failed = handler.handle(&request("why=so"), &mut Response::default());
+        assert_eq!(failed.err().as_deref(), Some("why=so"));
+    }
+}

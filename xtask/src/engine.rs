@@ -90,6 +90,18 @@ pub(crate) struct Mount {
     pub(crate) writable: bool,
 }
 
+impl Mount {
+    /// `source` at `target`, for a program that only reads it.
+    pub(crate) fn read_only(source: impl Into<PathBuf>, target: impl Into<String>) -> Mount {
+        Mount { source: source.into(), target: target.into(), writable: false }
+    }
+
+    /// `source` at `target`, for a program that writes to it.
+    pub(crate) fn writable(source: impl Into<PathBuf>, target: impl Into<String>) -> Mount {
+        Mount { source: source.into(), target: target.into(), writable: true }
+    }
+}
+
 /// How a program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Exit {

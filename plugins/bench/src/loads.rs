@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use plugin_host::{
-    Admission, Candidate, FaultPolicy, HandlerInstance, Host, LoadError, Plugin, Registry, Settings,
-    load as load_plugin,
+    Admission, Candidate, FaultPolicy, HandlerInstance, Host, Image, LoadError, Plugin, Registry, SealedCopy,
+    Settings, load as load_plugin,
 };
 
 /// Reads the file and judges its bytes, and lets go of them.
@@ -17,6 +17,21 @@ pub(crate) fn judge(iterations: u32, plugin: &Path) -> Result<Duration, Box<dyn 
     let started = Instant::now();
     for _ in 0..iterations {
         black_box(Candidate::read(plugin)?.judge(&host, &Admission::default())?);
+    }
+    Ok(started.elapsed())
+}
+
+/// Has the dynamic loader map the file's bytes, as [`load`] does, and does nothing else: dlopen(3) alone, of copies that were made before.
+#[allow(unsafe_code)]
+pub(crate) fn dlopen(iterations: u32, plugin: &Path) -> Result<Duration, Box<dyn Error>> {
+    let bytes = std::fs::read(plugin).map_err(|error| format!("cannot read {}: {error}", plugin.display()))?;
+    let copies: Result<Vec<SealedCopy>, std::io::Error> =
+        (0..iterations).map(|_| SealedCopy::new("dlopen", &bytes)).collect();
+    let copies = copies?;
+    let started = Instant::now();
+    for copy in copies {
+        // SAFETY: whoever measures names a plugin whose constructors may run, of which a Rust library has none; nothing here runs in one.
+        black_box(unsafe { Image::map_sealed(copy) }?);
     }
     Ok(started.elapsed())
 }

@@ -2,7 +2,6 @@
 //! `{"seconds": 0.5, "iterations": 1000000}`.
 //!
 //! A process does one thing only, so that nothing that was done before helps or hinders it; `cargo xtask bench` starts one for each sample.
-#![forbid(unsafe_code)]
 
 mod calls;
 mod copies;
@@ -17,7 +16,7 @@ const USAGE: &str = "plugin-bench WHAT ITERATIONS [PLUGIN [FOLDER]]; WHAT is one
   direct boxed dyn linked     a call of a handler that does nothing
   ip-linked                   a call of the handler `ip`
   loaded                      a call of the handler in a PLUGIN's file
-  judge load registry         a PLUGIN's file
+  judge dlopen load registry  a PLUGIN's file
   copies                      writes copies of a PLUGIN to FOLDER, each under a name of its own";
 
 /// Status of wrong words, and of a plugin that cannot be loaded.
@@ -49,6 +48,7 @@ fn run(words: &[String]) -> Result<(Duration, u32), Box<dyn Error>> {
         ("ip-linked", []) => calls::ip_linked(iterations)?,
         ("loaded", [plugin]) => calls::loaded(iterations, plugin)?,
         ("judge", [plugin]) => loads::judge(iterations, plugin)?,
+        ("dlopen", [plugin]) => loads::dlopen(iterations, plugin)?,
         ("load", [plugin]) => loads::load(iterations, plugin)?,
         ("registry", [plugin]) => loads::registry(iterations, plugin)?,
         ("copies", [plugin, folder]) => copies::write(iterations, plugin, folder)?,
@@ -89,6 +89,7 @@ mod tests {
             "direct many",
             "undirect 1",
             "load 1",
+            "dlopen 1",
             "loaded 1",
             "direct 1 /plugin.so",
             "copies 1 /plugin.so",
@@ -96,7 +97,9 @@ mod tests {
             let error = run(&words(wrong)).unwrap_err().to_string();
             assert!(error.contains("plugin-bench WHAT ITERATIONS"), "{wrong}: {error}");
         }
-        let error = run(&words("load 1 /nowhere/plugin.so")).unwrap_err().to_string();
-        assert!(error.contains("/nowhere/plugin.so"), "{error}");
+        for what in ["dlopen", "load"] {
+            let error = run(&words(&format!("{what} 1 /nowhere/plugin.so"))).unwrap_err().to_string();
+            assert!(error.contains("/nowhere/plugin.so"), "{error}");
+        }
     }
 }

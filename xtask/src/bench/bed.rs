@@ -1,5 +1,6 @@
 //! Where samples are taken: built programs, images of peers, cores, and the job of one sample.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -38,6 +39,8 @@ pub(crate) struct Bed<'a> {
     engine: Box<dyn Engine>,
     tools: Image,
     peers: BTreeMap<String, Image>,
+    /// What else took part, as suites found that they need it.
+    others: RefCell<Vec<Image>>,
     /// What suites prepare, on a disk; gone with the bed.
     prepared: tempfile::TempDir,
     /// What is built for [`Bed::target`].
@@ -109,6 +112,7 @@ impl<'a> Bed<'a> {
             engine,
             tools,
             peers: images,
+            others: RefCell::default(),
             prepared,
             manifest,
             native,
@@ -149,6 +153,9 @@ impl<'a> Bed<'a> {
 
     /// Our module for the nginx of that version, built if it is not, and where it lies in the image. nginx of Debian has glibc, whatever the target is.
     pub(crate) fn nginx_module(&self, version: &str) -> Result<String> {
+        for image in build::nginx::images(version, self.target.arch) {
+            self.image(&image)?;
+        }
         let built = build::nginx::ensure(self.ground, version, self.target.arch)?;
         let file = built.strip_prefix(self.ground.repository.join("dist")).context("a module is in dist/")?;
         Ok(format!("{DIST}/{}", file.display()))
@@ -173,6 +180,13 @@ impl<'a> Bed<'a> {
             .find(name)
             .with_context(|| format!("{name:?} is not built for {}", self.driver_target))?;
         Ok(format!("{DIST}/{}/{}", self.driver_target, built.file))
+    }
+
+    /// An image that takes part beside those of peers, made if it is not there.
+    pub(crate) fn image(&self, name: &str) -> Result<Image> {
+        let image = self.ground.image(name)?;
+        self.others.borrow_mut().push(image.clone());
+        Ok(image)
     }
 
     /// The digest of a peer's image.
@@ -214,13 +228,10 @@ impl<'a> Bed<'a> {
         stdin: Vec<u8>,
         deadline: Duration,
     ) -> Result<Finished> {
-        let mount = |source: PathBuf, target: String| Mount { source, target, writable: false };
-        let mut mounts = vec![mount(self.ground.repository.join("dist"), DIST.to_owned())];
-        mounts.extend(
-            self.peers.iter().map(|(name, image)| mount(image.rootfs.clone(), format!("{PEERS}/{name}"))),
-        );
-        let prepared = self.prepared.path().to_owned();
-        mounts.push(Mount { source: prepared, target: PREPARED.to_owned(), writable: true });
+        let mut mounts = vec![Mount::read_only(self.ground.repository.join("dist"), DIST)];
+        let peers = self.peers.iter();
+        mounts.extend(peers.map(|(name, image)| Mount::read_only(&image.rootfs, format!("{PEERS}/{name}"))));
+        mounts.push(Mount::writable(self.prepared.path(), PREPARED));
         let common = [("LC_ALL".to_owned(), "C".into()), ("PATH".to_owned(), "/usr/bin:/bin".into())];
         let own = env.iter().map(|(name, value)| (name.clone(), value.into()));
         let finished = self.engine.run(&Job {
@@ -260,14 +271,20 @@ impl<'a> Bed<'a> {
         self.ground.progress.long_bar(total, what)
     }
 
-    /// What is recorded beside the samples.
+    /// Records every image that has taken part up to now.
+    pub(crate) fn record_images(&self, environment: &mut Environment) {
+        let others = self.others.borrow();
+        let used = || self.peers.values().chain([&self.tools]).chain(others.iter());
+        environment.pinned = used().all(|image| image.pinned);
+        environment.images = used().map(|image| (image.name.clone(), image.digest.clone())).collect();
+        environment.images.insert(build::TOOLCHAIN.to_owned(), self.manifest.image_digest.clone());
+    }
+
+    /// What is recorded beside the samples; images are by [`Bed::record_images`].
     pub(crate) fn environment(&self, flags: &BenchFlags) -> Result<Environment> {
         let cpu = machine::cpu();
         let cores = machine::cores()?.len();
         let machine = flags.machine.clone().unwrap_or_else(|| super::environment::machine_name(&cpu, cores));
-        let used = self.peers.values().chain([&self.tools]);
-        let images: BTreeMap<String, String> =
-            used.clone().map(|image| (image.name.clone(), image.digest.clone())).collect();
         let allocator = if self.target.triple.ends_with("musl") { "musl's malloc" } else { "glibc's malloc" };
         Ok(Environment {
             date: machine::today(),
@@ -285,11 +302,8 @@ impl<'a> Bed<'a> {
             engine: self.engine.name().to_owned(),
             memory_bytes: machine::memory_bytes(),
             load_at_start: machine::load(),
-            pinned: used.clone().all(|image| image.pinned),
-            images: images
-                .into_iter()
-                .chain([(build::TOOLCHAIN.to_owned(), self.manifest.image_digest.clone())])
-                .collect(),
+            pinned: false,
+            images: BTreeMap::new(),
             quick: self.quick,
         })
     }

@@ -102,6 +102,7 @@ fn measure(flags: &BenchFlags, ground: &Ground) -> Result<()> {
         // A terminal that is gone is no reason to stop measuring.
         let _ = writeln!(std::io::stderr(), "{}", pace.line());
         run.suites.push(suite);
+        bed.record_images(&mut run.environment);
         // What is measured so far is kept, whatever becomes of the next suite.
         run.write(&folder)?;
     }

@@ -265,19 +265,15 @@ impl<'a> Bench<'a> {
     fn room(&self, sources: Mount, state: &str) -> Result<Room<'_>> {
         let output = self.folder.join(state);
         std::fs::create_dir_all(&output).with_context(|| format!("cannot make {}", output.display()))?;
-        let mut mounts = vec![sources, mount(&output, inside::BUILD, true)];
+        let mut mounts = vec![sources, Mount::writable(&output, inside::BUILD)];
         if !is_ordinary(self.compiler) {
-            mounts.push(mount(&self.workshop.toolchain.rootfs.join("opt"), "/opt", false));
+            mounts.push(Mount::read_only(self.workshop.toolchain.rootfs.join("opt"), "/opt"));
         }
         Ok(Room { engine: self.workshop.engine, image: self.image, mounts, cwd: inside::SOURCES })
     }
 
     /// The repository as sources.
     fn repository(&self) -> Mount {
-        mount(&self.workshop.ground.repository, inside::SOURCES, false)
+        Mount::read_only(&self.workshop.ground.repository, inside::SOURCES)
     }
-}
-
-fn mount(source: &Path, target: &str, writable: bool) -> Mount {
-    Mount { source: source.to_owned(), target: target.to_owned(), writable }
 }

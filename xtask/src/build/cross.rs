@@ -146,12 +146,7 @@ fn compile(items: &[Item<'_>], target: &Target, yard: &Yard<'_>) -> Result<BTree
     fs::create_dir_all(&yard.state).with_context(|| format!("cannot make {}", yard.state.display()))?;
     let config = cargo_config(inside::CRATES, &compile_rust::digests(items))?;
     atomic::write(&yard.state.join(CONFIG), config.as_bytes())?;
-    let mount = |source: &Path, target: &str, writable| Mount {
-        source: source.to_owned(),
-        target: target.to_owned(),
-        writable,
-    };
-    let mounts = [mount(&yard.crates, inside::CRATES, false), mount(&yard.state, inside::BUILD, true)];
+    let mounts = [Mount::read_only(&yard.crates, inside::CRATES), Mount::writable(&yard.state, inside::BUILD)];
     let base = BASE.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let variables: Vec<_> = base.into_iter().chain(cargo_environment(ARTIFACTS)).collect();
     let options = yard.docker.options(&mounts, &variables)?;

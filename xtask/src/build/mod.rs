@@ -319,14 +319,11 @@ fn run_inside(
 ) -> Result<Vec<u8>> {
     let output = build_folder(workshop);
     fs::create_dir_all(&output).with_context(|| format!("cannot make {}", output.display()))?;
-    let mount = |source: &Path, target: &str, writable| Mount {
-        source: source.to_owned(),
-        target: target.to_owned(),
-        writable,
-    };
-    let mut mounts =
-        vec![mount(&workshop.ground.repository, inside::SOURCES, false), mount(&output, inside::BUILD, true)];
-    mounts.extend(crates.map(|crates| mount(crates, inside::CRATES, false)));
+    let mut mounts = vec![
+        Mount::read_only(&workshop.ground.repository, inside::SOURCES),
+        Mount::writable(&output, inside::BUILD),
+    ];
+    mounts.extend(crates.map(|crates| Mount::read_only(crates, inside::CRATES)));
     let room = Room { engine: workshop.engine, image: workshop.toolchain, mounts, cwd: inside::SOURCES };
     room.run(argv, env, on_stdout_line)
 }

@@ -80,6 +80,11 @@ pub(crate) fn links(workshop: &Workshop<'_>, arch: Arch) -> Result<(LinkGraph, C
     Ok((graph, module))
 }
 
+/// The images that it is built with, beside the toolchain's: headers of that nginx, and libclang.
+pub(crate) fn images(version: &str, arch: Arch) -> [String; 2] {
+    [format!("nginx-dev-{version}-{arch}"), "libclang".to_owned()]
+}
+
 /// Debian's compiler for `arch`, inside the toolchain image.
 pub(super) fn gcc(arch: Arch) -> &'static str {
     match arch {
@@ -116,13 +121,14 @@ struct Workbench<'a> {
 
 impl<'a> Workbench<'a> {
     fn open(ground: &'a Ground, version: &'a str, arch: Arch) -> Result<Workbench<'a>> {
+        let [headers, libclang] = images(version, arch);
         Ok(Workbench {
             ground,
             version,
             arch,
             toolchain: ground.image(TOOLCHAIN)?,
-            headers: ground.image(&format!("nginx-dev-{version}-{arch}"))?,
-            libclang: ground.image("libclang")?,
+            headers: ground.image(&headers)?,
+            libclang: ground.image(&libclang)?,
         })
     }
 
@@ -197,17 +203,12 @@ impl<'a> Workbench<'a> {
         let crates = vendor::ensure(&ground.repository.join(WORKSPACE), &ground.cache)?;
         let output = self.build_folder();
         std::fs::create_dir_all(&output).with_context(|| format!("cannot make {}", output.display()))?;
-        let mount = |source: &Path, target: &str, writable| Mount {
-            source: source.to_owned(),
-            target: target.to_owned(),
-            writable,
-        };
         let mounts = vec![
-            mount(&ground.repository, inside::SOURCES, false),
-            mount(&crates, inside::CRATES, false),
-            mount(&output, inside::BUILD, true),
-            mount(&self.headers.rootfs, HEADERS, false),
-            mount(&self.libclang.rootfs.join("opt/libclang"), LIBCLANG, false),
+            Mount::read_only(&ground.repository, inside::SOURCES),
+            Mount::read_only(&crates, inside::CRATES),
+            Mount::writable(&output, inside::BUILD),
+            Mount::read_only(&self.headers.rootfs, HEADERS),
+            Mount::read_only(self.libclang.rootfs.join("opt/libclang"), LIBCLANG),
         ];
         let engine = ground.engine([])?;
         let cwd = format!("{}/{WORKSPACE}", inside::SOURCES);

@@ -144,12 +144,10 @@ impl Bench<'_> {
         let output =
             super::build_folder_of(self.ground, &toolchain).join("nginx-modules").join(&self.nginx.name);
         fs::create_dir_all(&output).with_context(|| format!("cannot make {}", output.display()))?;
-        let mount =
-            |source: PathBuf, target: &str, writable| Mount { source, target: target.to_owned(), writable };
         let mounts = vec![
-            mount(self.ground.repository.clone(), inside::SOURCES, false),
-            mount(self.headers()?.rootfs, HEADERS, false),
-            mount(output.clone(), inside::BUILD, true),
+            Mount::read_only(&self.ground.repository, inside::SOURCES),
+            Mount::read_only(self.headers()?.rootfs, HEADERS),
+            Mount::writable(&output, inside::BUILD),
         ];
         let engine = self.ground.engine([])?;
         let room = Room { engine: engine.as_ref(), image: &toolchain, mounts, cwd: inside::SOURCES };

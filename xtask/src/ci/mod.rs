@@ -3,6 +3,7 @@
 mod arrows;
 mod cross;
 mod docker;
+mod fuzz;
 mod generated;
 mod in_image;
 mod msrv;
@@ -13,6 +14,7 @@ pub(crate) mod semver;
 mod workflows;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
@@ -63,6 +65,8 @@ pub(crate) enum Step {
     Docker,
     /// cross, in docker, makes the same files as xtask.
     Cross,
+    /// The fuzz targets of what reads strangers' files compile, and find nothing in what is kept of their inputs.
+    Fuzz,
     /// The workspace's tests pass, built by the cargo that runs this.
     Test,
 }
@@ -101,6 +105,7 @@ fn run_step(step: Step, ground: &Ground) -> Result<()> {
         Step::Bench => bench::prove(ground),
         Step::Docker => docker::check(ground),
         Step::Cross => cross::check(ground),
+        Step::Fuzz => fuzz::check(ground),
         Step::Test => test(ground),
         Step::Matrix => {
             let report = ReportFlags { check: true, json: false };
@@ -113,7 +118,7 @@ fn run_step(step: Step, ground: &Ground) -> Result<()> {
 /// `cargo xtask test`: the tests of the whole workspace, with the cargo that runs this.
 pub(crate) fn test(ground: &Ground) -> Result<()> {
     let services = services_for_tests(ground)?;
-    let cargo = |args: &[&str]| process::run_shown(cargo(ground).args(args).envs(services.clone()));
+    let cargo = |args: &[&str]| process::run_shown(cargo(&ground.repository).args(args).envs(services.clone()));
     // All of what fails, not the first only: a run takes long.
     cargo(&["test", "--workspace", "--locked", "--no-fail-fast"])?;
     match ground.engine([])?.check(engine::native()) {
@@ -121,7 +126,7 @@ pub(crate) fn test(ground: &Ground) -> Result<()> {
         Err(reason) => eprintln!("skipped: the tests of peers ({reason})"),
     }
     // Only this test needs a C++ compiler, which the lab itself does without.
-    if Command::new("c++").arg("--version").output().is_ok_and(|output| output.status.success()) {
+    if has_cxx() {
         cargo(&["test", "--locked", "--package", "plugin-abi", "--test", "it", "--", "--ignored"])
     } else {
         eprintln!("skipped: the header read by C++ (no `c++` here; install g++)");
@@ -129,11 +134,16 @@ pub(crate) fn test(ground: &Ground) -> Result<()> {
     }
 }
 
-/// The cargo that runs this, in the repository.
-fn cargo(ground: &Ground) -> Command {
+/// The cargo that runs this, in `folder`.
+fn cargo(folder: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(&ground.repository);
+    command.current_dir(folder);
     command
+}
+
+/// Whether this machine has a compiler for C++, which nothing that users run needs.
+fn has_cxx() -> bool {
+    Command::new("c++").arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
 /// Variables for tests that start services from images: which xtask does it, and whether one that does not start is a failure.

@@ -68,9 +68,8 @@ fn compile(
     let output = folder.join("build");
     fs::create_dir_all(&output).with_context(|| format!("cannot make {}", output.display()))?;
     // The sources are writable because cargo puts its lock file there.
-    let mounts = [(folder.join("src"), inside::SOURCES), (output.clone(), inside::BUILD)];
-    let mounts =
-        mounts.map(|(source, target)| Mount { source, target: target.to_owned(), writable: true }).to_vec();
+    let sources = Mount::writable(folder.join("src"), inside::SOURCES);
+    let mounts = vec![sources, Mount::writable(&output, inside::BUILD)];
     let room = Room { engine, image: &image, mounts, cwd: inside::SOURCES };
     for package in crates {
         let argv = ["/usr/bin/cargo", "build", "--release", "--offline", "--package", &package.name];

@@ -140,8 +140,7 @@ fn compile_with_the_oldest(workshop: &Workshop<'_>, sources: &Path) -> Result<()
     let image = workshop.ground.image(msrv::IMAGE)?;
     let none = sources.join("none");
     fs::create_dir_all(&none).with_context(|| format!("cannot make {}", none.display()))?;
-    let mounts =
-        vec![Mount { source: sources.to_owned(), target: inside::SOURCES.to_owned(), writable: true }];
+    let mounts = vec![Mount::writable(sources, inside::SOURCES)];
     let room = Room { engine: workshop.engine, image: &image, mounts, cwd: inside::SOURCES };
     let argv = [
         "/usr/bin/cargo",

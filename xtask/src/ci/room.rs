@@ -18,14 +18,12 @@ pub(super) fn with_crates<'a>(
     ground: &Ground,
 ) -> Result<Room<'a>> {
     std::fs::create_dir_all(&output).with_context(|| format!("cannot make {}", output.display()))?;
-    let mount =
-        |source: PathBuf, target: &str, writable| Mount { source, target: target.to_owned(), writable };
     // Sources of our own are never written to; copies of them may be, as cargo renews their lock file.
-    let is_copy = sources != ground.repository;
+    let writable = sources != ground.repository;
     let mounts = vec![
-        mount(sources, inside::SOURCES, is_copy),
-        mount(build::vendored(&ground.repository, &ground.cache)?, inside::CRATES, false),
-        mount(output, inside::BUILD, true),
+        Mount { source: sources, target: inside::SOURCES.to_owned(), writable },
+        Mount::read_only(build::vendored(&ground.repository, &ground.cache)?, inside::CRATES),
+        Mount::writable(output, inside::BUILD),
     ];
     Ok(Room { engine, image, mounts, cwd: inside::SOURCES })
 }

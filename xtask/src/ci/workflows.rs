@@ -17,7 +17,7 @@ const SCRIPTS: &str = ".github/scripts";
 pub(super) fn lint(ground: &Ground) -> Result<()> {
     let engine = ground.engine([])?;
     let image = ground.image(IMAGE)?;
-    let sources = Mount { source: ground.repository.clone(), target: SOURCES.to_owned(), writable: false };
+    let sources = Mount::read_only(&ground.repository, SOURCES);
     let room = Room { engine: engine.as_ref(), image: &image, mounts: vec![sources], cwd: SOURCES };
     let run = |argv: &[&str]| {
         let argv: Vec<String> = argv.iter().map(|&word| word.to_owned()).collect();

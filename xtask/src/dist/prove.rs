@@ -63,7 +63,7 @@ fn compare(first: &BTreeMap<String, Vec<u8>>, second: &BTreeMap<String, Vec<u8>>
 fn validate(files: &BTreeMap<String, Vec<u8>>, folder: &Path, ground: &Ground) -> Result<()> {
     let engine = ground.engine([])?;
     let image = ground.image(LINT)?;
-    let mounts = vec![Mount { source: folder.to_owned(), target: ARCHIVES.to_owned(), writable: false }];
+    let mounts = vec![Mount::read_only(folder, ARCHIVES)];
     let room = Room { engine: engine.as_ref(), image: &image, mounts, cwd: ARCHIVES };
     let bills = files.keys().filter(|name| name.ends_with(".cdx.json")).cloned();
     let argv: Vec<String> = [VALIDATE.to_owned()].into_iter().chain(bills).collect();
@@ -93,7 +93,7 @@ fn try_out(target: &Target, lab: &Lab, folder: &Path, ground: &Ground) -> Result
         .with_context(|| format!("lab.toml has no host for {}", target.triple))?;
     let engine = ground.engine([])?;
     let image = ground.image(&host.name)?;
-    let mounts = vec![Mount { source: unpacked.clone(), target: UNPACKED.to_owned(), writable: false }];
+    let mounts = vec![Mount::read_only(&unpacked, UNPACKED)];
     let room = Room { engine: engine.as_ref(), image: &image, mounts, cwd: UNPACKED };
     let run = |words: &[&str]| {
         let argv: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();

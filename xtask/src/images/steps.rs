@@ -96,11 +96,6 @@ fn run_one(
     [scripts, scratch, out]: [&Path; 3],
 ) -> Result<()> {
     let script = format!("/steps/{}", step.script);
-    let mount = |source: &Path, target: &str, writable| Mount {
-        source: source.to_path_buf(),
-        target: target.to_owned(),
-        writable,
-    };
     let mut env: Vec<_> = definition.env.iter().map(|(name, value)| (name.clone(), value.into())).collect();
     env.push(("HOME".to_owned(), "/scratch".into()));
     env.push(("SOURCE_DATE_EPOCH".to_owned(), MODIFIED.to_string().into()));
@@ -108,9 +103,9 @@ fn run_one(
         env,
         cwd: "/scratch".to_owned(),
         mounts: vec![
-            mount(scripts, "/steps", false),
-            mount(scratch, "/scratch", true),
-            mount(out, "/out", true),
+            Mount::read_only(scripts, "/steps"),
+            Mount::writable(scratch, "/scratch"),
+            Mount::writable(out, "/out"),
         ],
         deadline: Duration::from_secs(step.deadline_seconds),
         ..Job::new(image, ["/bin/sh", &script])

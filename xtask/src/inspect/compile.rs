@@ -37,8 +37,7 @@ pub(super) fn ensure(recipe: &Recipe<'_>, ground: &Ground) -> Result<PathBuf> {
     }
     let work = tempfile::tempdir().context("cannot make a temporary folder")?;
     fs::write(work.path().join("source.c"), source).context("cannot write the source")?;
-    let mounts =
-        vec![Mount { source: work.path().to_owned(), target: inside::BUILD.to_owned(), writable: true }];
+    let mounts = vec![Mount::writable(work.path(), inside::BUILD)];
     let engine = ground.engine([])?;
     let room = Room { engine: engine.as_ref(), image: &toolchain, mounts, cwd: inside::BUILD };
     let mut argv = vec![format!("/opt/dynlab/bin/{target}-cc")];

@@ -68,17 +68,12 @@ impl Opener {
         if let Some(odd) = paths.iter().find(|path| path.contains('\n')) {
             bail!("{odd:?} has a line break in its name; rename it");
         }
-        let mount = |source: &Path, target: &str| Mount {
-            source: source.to_owned(),
-            target: target.to_owned(),
-            writable: false,
-        };
-        let mut mounts = vec![mount(&self.file, OPENER_AT), mount(staged.path(), SHOWN_AT)];
+        let mut mounts = vec![Mount::read_only(&self.file, OPENER_AT), Mount::read_only(staged.path(), SHOWN_AT)];
         let mut env = vec![("LC_ALL".to_owned(), "C".into())];
         let program = match &place.program.path {
             None => OPENER_AT,
             Some(path) => {
-                mounts.extend(place.program.file.iter().map(|file| mount(file, path)));
+                mounts.extend(place.program.file.iter().map(|file| Mount::read_only(file, path)));
                 env.push(("LD_PRELOAD".to_owned(), OPENER_AT.into()));
                 path
             }

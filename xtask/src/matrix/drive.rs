@@ -136,7 +136,7 @@ pub(crate) fn drive(engine: &dyn Engine, cast: &Cast<'_>, dist: &Path) -> Result
     let argv = cast.argv();
     let finished = engine.run(&Job {
         env: vec![("LC_ALL".to_owned(), "C".into())],
-        mounts: vec![Mount { source: dist.to_owned(), target: DIST.to_owned(), writable: false }],
+        mounts: vec![Mount::read_only(dist, DIST)],
         deadline: Duration::from_secs(START_SECONDS + STEPS * u64::from(cast.patience.step_seconds)),
         ..Job::new(cast.image, &argv)
     })?;

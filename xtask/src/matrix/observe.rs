@@ -175,7 +175,7 @@ pub(crate) fn observe(
         argv: argv.iter().map(Into::into).collect(),
         env: vec![("LC_ALL".to_owned(), "C".into())],
         cwd: "/".to_owned(),
-        mounts: vec![Mount { source: dist.to_owned(), target: DIST.to_owned(), writable: false }],
+        mounts: vec![Mount::read_only(dist, DIST)],
         stdin: requests,
         deadline: Duration::from_secs(deadline),
         on_stdout_line: Some(&take_line),

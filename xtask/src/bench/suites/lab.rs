@@ -45,7 +45,7 @@ pub(super) fn measure(bed: &Bed<'_>) -> Result<Suite> {
     let host = lab.hosts.iter().rfind(|host| host.meets(&bed.target) == Meeting::Home);
     let host = host.with_context(|| format!("no host of lab.toml runs what is built for {target}"))?;
     // The copy finds them in the cache; making them is not what is measured.
-    ground.image(&host.name)?;
+    bed.image(&host.name)?;
     let text = std::fs::read_to_string(ground.repository.join("lab.toml")).context("cannot read lab.toml")?;
     let copy = LabCopy::make(ground, &bed.scratch(), &cut(&text)?)?;
     let words = ["matrix", "--host", &host.name, "--target", target].map(str::to_owned);

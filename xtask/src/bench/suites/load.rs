@@ -27,6 +27,12 @@ pub(super) fn suite(bed: &Bed<'_>) -> Result<TimedSuite> {
         instructions: false,
         subjects: vec![
             subject("judge", "reads the file and judges it: the first of a process", "judge", 1)?,
+            subject(
+                "dlopen",
+                "dlopen(3) of a copy in memory, and nothing else: the first plugin of a process",
+                "dlopen",
+                1,
+            )?,
             subject("load", "reads, judges, loads and asks it: the first plugin of a process", "load", 1)?,
             subject("load-100", "the same, each of a hundred in one process", "load", 100)?,
             subject(
@@ -48,6 +54,7 @@ pub(super) fn suite(bed: &Bed<'_>) -> Result<TimedSuite> {
         ],
         comparisons: &[
             ("judge", "load"),
+            ("dlopen", "load"),
             ("load-100", "load"),
             ("registry-100", "load-100"),
             ("load", "go-open"),

@@ -167,7 +167,7 @@ mod tests {
         let image = image();
         let mut job = Job::new(&image, ["/bin/x", "--flag"]);
         job.env = vec![("A".into(), "b c".into())];
-        job.mounts = vec![Mount { source: "/".into(), target: "/with,comma".into(), writable: false }];
+        job.mounts = vec![Mount::read_only("/", "/with,comma")];
         let words = words(&job, &facts);
         for word in [
             "--network=none",

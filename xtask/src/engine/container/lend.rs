@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn containers_get_no_network_and_are_found_again() {
         let loan = Loan { container: Container::new(Program::Docker), owner: "pid:[1]/2/3".to_owned() };
-        let mount = Mount { source: "/".into(), target: "/vendor".into(), writable: false };
+        let mount = Mount::read_only("/", "/vendor");
         let options = loan.options(&[mount], &[("HOME".to_owned(), "/tmp".to_owned())]).unwrap();
         let expected = [
             "--network=none",

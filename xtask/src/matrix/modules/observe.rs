@@ -53,14 +53,9 @@ impl Place<'_> {
         let path = format!("{DIST}/{file}");
         let mut written = tempfile::NamedTempFile::new().context("cannot make a configuration of nginx")?;
         written.write_all(configuration(&path, directives).as_bytes())?;
-        let mount = |source: &Path, target: &str| Mount {
-            source: source.to_owned(),
-            target: target.to_owned(),
-            writable: false,
-        };
         let finished = self.engine.run(&Job {
             env: vec![("LC_ALL".to_owned(), "C".into())],
-            mounts: vec![mount(dist, DIST), mount(written.path(), CONFIGURATION)],
+            mounts: vec![Mount::read_only(dist, DIST), Mount::read_only(written.path(), CONFIGURATION)],
             deadline: DEADLINE,
             ..Job::new(self.image, [PROGRAM, "-t", "-e", "stderr", "-c", CONFIGURATION])
         })?;

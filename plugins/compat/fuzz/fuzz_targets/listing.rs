@@ -1,5 +1,4 @@
-//! Any bytes, read as a module: `cargo +nightly fuzz run listing` in `ngx-backend/compat`.
-//! Modules and nginx itself make good seeds; put some into `fuzz/corpus/listing`.
+//! Any bytes, read as a module of nginx. Modules and nginx itself make good seeds; they are too large to be kept.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! `judge NGINX ROOT MODULE…`: whether each module loads in the nginx that lies in the root file system `ROOT`.
+//! `judge_module NGINX ROOT MODULE…`: whether each module loads in the nginx that lies in the root file system `ROOT`.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use plugin_compat::{ElfFacts, HostReader};
 fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [nginx, root, modules @ ..] = &arguments[..] else {
-        eprintln!("usage: judge NGINX ROOT MODULE…");
+        eprintln!("usage: judge_module NGINX ROOT MODULE…");
         return Ok(ExitCode::from(2));
     };
     let file = std::fs::read(nginx)?;

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use bench_driver::{Load, Order, Outcome};
 
 use super::environment::Environment;
@@ -92,11 +92,20 @@ impl<'a> Bed<'a> {
         let dists = build::ensure(&lab, &targets, &workshop)?;
         let native = dists.first().context("nothing was built")?.manifest.clone();
         let manifest = dists.last().context("nothing was built")?.manifest.clone();
+        let native_image = |name: &str| -> Result<Image> {
+            let image = ground.image(name)?;
+            ensure!(
+                image.arch == arch,
+                "{name} is made for {} and would run emulated here, on {arch}, and what is emulated is never timed; run it on such a machine",
+                image.arch
+            );
+            Ok(image)
+        };
+        let tools = native_image(TOOLS)?;
         let mut images = BTreeMap::new();
         for &peer in peers {
-            images.insert(peer.to_owned(), ground.image(peer)?);
+            images.insert(peer.to_owned(), native_image(peer)?);
         }
-        let tools = ground.image(TOOLS)?;
         let scratch = scratch_of(ground);
         std::fs::create_dir_all(&scratch).with_context(|| format!("cannot make {}", scratch.display()))?;
         let prepared = tempfile::Builder::new().prefix("prepared-").tempdir_in(&scratch);

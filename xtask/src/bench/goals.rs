@@ -6,7 +6,7 @@ use super::metric::Metric;
 use super::raw::Comparison;
 use super::report::{Cell, Table};
 use super::run::Run;
-use super::statistics::{Estimate, FEWEST_PAIRS};
+use super::statistics::{Estimate, FEWEST_PAIRS, show_ratio};
 use crate::columns::paragraph;
 
 /// A figure to reach.
@@ -97,7 +97,7 @@ const WORKERS: &str = include_str!("goals/workers.md");
 
 /// All of them, by suite.
 const GOALS: &[Goal] = &[
-    ratio("call", "time", ("linked", "direct"), Metric::CallSeconds, Bound::MoreByAtMost(10e-9)),
+    ratio("call", "time", ("loaded", "direct"), Metric::CallSeconds, Bound::MoreByAtMost(10e-9)),
     ratio("fib", "saturation", ("memory", "ip"), Metric::RequestsPerSecond, Bound::AtLeast(0.9)),
     ratio("fib", "saturation", ("redis", "redis-benchmark"), Metric::RequestsPerSecond, Bound::AtLeast(0.7))
         .tried(FIB_REDIS),
@@ -185,6 +185,25 @@ pub(crate) fn of_run(run: &Run) -> Vec<Outcome> {
     GOALS.iter().filter(is_there).map(|goal| Outcome::of(goal, run)).collect()
 }
 
+/// Goals of suites that `run` has whose subjects it does not have, or not in that series: names that nothing has. Those of more workers than this
+/// machine has cores are not among them.
+pub(crate) fn unknown(run: &Run) -> Vec<String> {
+    let outcomes = of_run(run);
+    let unknown = outcomes.iter().filter(|outcome| {
+        !outcome.goal.subject.starts_with("workers-") && outcome.goal.estimate(run).is_none()
+    });
+    unknown.map(|outcome| format!("{} {}, {}", outcome.goal.suite, outcome.goal.series, outcome.of)).collect()
+}
+
+/// Goals that `run` misses though nothing says what was tried to reach them.
+pub(crate) fn untold(run: &Run) -> Vec<String> {
+    let outcomes = of_run(run);
+    let untold = outcomes
+        .iter()
+        .filter(|outcome| outcome.standing == Standing::NotMet && outcome.goal.tried.is_none());
+    untold.map(|outcome| format!("{}, {}", outcome.of, outcome.promise)).collect()
+}
+
 /// Goals as a table.
 pub(crate) fn table(outcomes: &[Outcome]) -> Table {
     let mut table = Table::new("", &["of", "that is", "promised", "measured (95 % interval)", "suite"]);
@@ -263,7 +282,7 @@ impl Goal {
 
     fn show(&self, estimate: &Estimate) -> String {
         let show = |value: f64| {
-            if self.bound.is_ratio() { format!("{value:.3}") } else { self.metric.show(value) }
+            if self.bound.is_ratio() { show_ratio(value) } else { self.metric.show(value) }
         };
         match estimate.interval {
             Some((low, high)) => {
@@ -343,6 +362,11 @@ mod tests {
             assert_eq!(text.matches('`').count() % 2, 0, "{text}");
             let prose: String = text.split('`').step_by(2).collect();
             assert!(!prose.chars().any(|character| character.is_ascii_digit()), "{}: {text}", goal.label());
+            // "One of them" is no figure.
+            let figures = ["two", "three", "four", "five", "ten", "half", "third", "quarter", "tenth", "hundred", "hundredth"];
+            let words = prose.split(|character: char| !character.is_alphabetic());
+            let figure = words.clone().zip(words.skip(1)).find(|(word, _)| figures.contains(word));
+            assert_eq!(figure, None, "{}: {text}", goal.label());
         }
     }
 
@@ -360,6 +384,19 @@ mod tests {
         let texts = tried(&missed);
         assert_eq!(texts.len(), 1);
         assert_eq!(texts[0].0.matches(&missed[0].of).count(), 2, "{texts:?}");
+    }
+
+    #[test]
+    fn goals_of_what_nothing_has_and_missed_ones_without_a_word_are_found() {
+        let mut run = super::super::run::tests::sample();
+        assert!(unknown(&run).iter().any(|goal| goal.contains("dynamic / nginx")), "{:?}", unknown(&run));
+        for text in ["\"plain\"", "\"busy\""].iter().zip(["\"nginx\"", "\"dynamic\""]) {
+            let json = run.suites[0].to_json().unwrap().replace(text.0, text.1);
+            run.suites[0] = super::super::raw::Suite::parse(&json).unwrap();
+        }
+        assert!(!unknown(&run).iter().any(|goal| goal.contains("dynamic / nginx")), "{:?}", unknown(&run));
+        let missed = untold(&run);
+        assert!(missed.len() == 1 && missed[0].starts_with("dynamic / nginx"), "{missed:?}");
     }
 
     #[test]

@@ -18,6 +18,9 @@ pub(crate) const PAGE: &str = "bench-results/index.html";
 const STYLE: &str = include_str!("html/page.css");
 const SCRIPT: &str = include_str!("html/page.js");
 
+/// What the page may load: nothing. It has its own style and script in it.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
+
 /// Renders the page of `runs`, which are ordered from old to new.
 pub(crate) fn render(runs: &[Run]) -> String {
     let mut page = Markup::new();
@@ -48,6 +51,7 @@ pub(crate) fn render(runs: &[Run]) -> String {
 
 fn head(page: &mut Markup) {
     page.empty("meta", &[("charset", "utf-8")]);
+    page.empty("meta", &[("http-equiv", "Content-Security-Policy"), ("content", POLICY)]);
     page.empty("meta", &[("name", "viewport"), ("content", "width=device-width, initial-scale=1")]);
     page.empty("meta", &[("name", "color-scheme"), ("content", "light dark")]);
     page.leaf("title", &[], "Dynlab: benchmark runs");

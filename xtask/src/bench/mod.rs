@@ -48,7 +48,7 @@ const RENEW: &str = "cargo xtask bench render";
 /// Runs `cargo xtask bench …`.
 pub(crate) fn run(flags: &BenchFlags, ground: &Ground) -> Result<()> {
     match &flags.verb {
-        None => measure(flags, ground),
+        None => measure(flags, ground).map(drop),
         Some(BenchVerb::Render) => render(&ground.repository),
         Some(BenchVerb::Check) => check(&ground.repository),
         Some(BenchVerb::Goals { run }) => {
@@ -63,20 +63,25 @@ pub(crate) fn run(flags: &BenchFlags, ground: &Ground) -> Result<()> {
     }
 }
 
-/// Runs every suite briefly.
+/// Runs every suite briefly, and sees that every goal is of something that is measured.
 ///
 /// # Errors
-/// See [`measure`].
+/// See [`measure`]; [`Stop::Disagreement`] if a goal names what no suite has.
 pub(crate) fn prove(ground: &Ground) -> Result<()> {
-    measure(&BenchFlags { quick: true, ..BenchFlags::default() }, ground)
+    let run = measure(&BenchFlags { quick: true, ..BenchFlags::default() }, ground)?;
+    let unknown = goals::unknown(&run);
+    if !unknown.is_empty() {
+        bail!(Stop::Disagreement(format!("goals of what is not measured: {}", unknown.join("; "))));
+    }
+    Ok(())
 }
 
 /// Takes all samples of all suites that are asked for, and writes the run.
 ///
 /// # Errors
 /// [`Stop::Disagreement`] if samples failed; the run is written all the same.
-fn measure(flags: &BenchFlags, ground: &Ground) -> Result<()> {
-    let names = if flags.suites.is_empty() { SuiteName::value_variants() } else { &flags.suites };
+fn measure(flags: &BenchFlags, ground: &Ground) -> Result<Run> {
+    let names = asked(&flags.suites);
     let peers: Vec<&str> = names.iter().flat_map(|name| name.peers()).copied().collect();
     let bed = Bed::make(ground, flags, &peers)?;
     let mut run = Run { environment: bed.environment(flags)?, suites: Vec::new() };
@@ -124,7 +129,13 @@ fn measure(flags: &BenchFlags, ground: &Ground) -> Result<()> {
     if failed > 0 {
         bail!(Stop::Disagreement(format!("{failed} samples failed; the run's page says which and why")));
     }
-    Ok(())
+    Ok(run)
+}
+
+/// The suites of `named`, each once, in the order in which they run; all if none is named.
+fn asked(named: &[SuiteName]) -> Vec<SuiteName> {
+    let is_asked = |name: &SuiteName| named.is_empty() || named.contains(name);
+    SuiteName::value_variants().iter().copied().filter(is_asked).collect()
 }
 
 fn folder_of(flags: &BenchFlags, environment: &Environment, repository: &Path) -> PathBuf {
@@ -167,6 +178,7 @@ pub(crate) fn check(repository: &Path) -> Result<()> {
             let right = run.environment.run_name();
             bail!(Stop::Disagreement(format!("{} has the run {right}; rename it", folder.display())));
         }
+        ensure_publishable(&run)?;
         for (file, text) in run.rendered() {
             rendered::check(&folder.join(file), &text, RENEW)?;
         }
@@ -176,12 +188,37 @@ pub(crate) fn check(repository: &Path) -> Result<()> {
         }
         runs.push(run);
     }
-    if !runs.is_empty() {
-        for (page, text) in pages(&runs) {
-            rendered::check(&repository.join(page), &text, RENEW)?;
+    for (page, text) in pages(&runs) {
+        let page = repository.join(page);
+        if !runs.is_empty() {
+            rendered::check(&page, &text, RENEW)?;
+        } else if page.exists() {
+            bail!(Stop::Disagreement(format!("{} is of no run; remove it", page.display())));
         }
     }
     Ok(())
+}
+
+/// Whether others may rely on a run: it measured something, from known sources and images, and says what was tried where it misses a goal.
+///
+/// # Errors
+/// [`Stop::Disagreement`] with the first reason why not.
+fn ensure_publishable(run: &Run) -> Result<()> {
+    let environment = &run.environment;
+    let name = environment.run_name();
+    let untold = goals::untold(run);
+    let reason = if environment.quick {
+        "was made with --quick, which measures nothing".to_owned()
+    } else if !environment.pinned {
+        "used images that are not those of their locks; renew the locks and measure again".to_owned()
+    } else if environment.revision.ends_with('+') {
+        "is of sources that were never committed; commit them and measure again".to_owned()
+    } else if let Some(goal) = untold.first() {
+        format!("misses a goal, and nothing says what was tried ({goal}); write it in xtask/src/bench/goals")
+    } else {
+        return Ok(());
+    };
+    bail!(Stop::Disagreement(format!("run {name} {reason}")))
 }
 
 /// What is rendered from all runs together, relative to the repository.
@@ -226,7 +263,53 @@ mod tests {
         fs::write(&raw, text).unwrap();
         complaint("README.md is stale");
         render(repository.path()).unwrap();
+        let plot = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+        let plot = plot.filter(|file| file.extension().is_some_and(|extension| extension == "svg")).min().unwrap();
+        let text = fs::read_to_string(&plot).unwrap();
+        fs::write(&plot, text.replacen("<text", "<text ", 1)).unwrap();
+        complaint(".svg is stale");
+        render(repository.path()).unwrap();
         fs::write(folder.join("hand-made.svg"), "").unwrap();
         complaint("nothing renders");
+        fs::remove_dir_all(repository.path().join(run::RUNS)).unwrap();
+        complaint("is of no run");
+    }
+
+    #[test]
+    fn what_nobody_could_repeat_is_not_published() {
+        let good = run::tests::sample();
+        ensure_publishable(&good).unwrap();
+        let spoil: [(&str, fn(&mut Environment)); 3] = [
+            ("--quick", |environment| environment.quick = true),
+            ("locks", |environment| environment.pinned = false),
+            ("never committed", |environment| environment.revision.push('+')),
+        ];
+        for (what, spoil) in spoil {
+            let mut run = good.clone();
+            spoil(&mut run.environment);
+            let error = ensure_publishable(&run).unwrap_err();
+            assert!(error.to_string().contains(what), "{error:#}");
+            assert_eq!(Stop::exit_code_of(&error), 1);
+        }
+    }
+
+    #[test]
+    fn suites_are_measured_once_however_often_they_are_named() {
+        let named = [SuiteName::Server, SuiteName::Call, SuiteName::Server];
+        assert_eq!(asked(&named).iter().map(|name| name.name()).collect::<Vec<_>>(), ["call", "server"]);
+        assert_eq!(asked(&[]), SuiteName::value_variants());
+    }
+
+    #[test]
+    fn a_run_lies_where_it_was_asked_for_or_among_the_others() {
+        let environment = run::tests::sample().environment;
+        let folder = |flags: &BenchFlags| folder_of(flags, &environment, Path::new("/repository"));
+        let name = environment.run_name();
+        let flags = BenchFlags::default();
+        assert_eq!(folder(&flags), Path::new("/repository/bench-results/runs").join(&name));
+        let flags = BenchFlags { quick: true, ..BenchFlags::default() };
+        assert_eq!(folder(&flags), Path::new("/repository/target/bench").join(&name));
+        let flags = BenchFlags { out: Some("elsewhere".into()), ..BenchFlags::default() };
+        assert_eq!(folder(&flags), Path::new("elsewhere"));
     }
 }

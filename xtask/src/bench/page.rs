@@ -47,6 +47,13 @@ fn goal_part(page: &mut String, run: &Run) {
 
 fn suite_part(page: &mut String, suite: &Suite) {
     let _ = write!(page, "\n## {}\n\n{}\n", suite.name, suite.question);
+    let answers = report::answers(suite);
+    if !answers.is_empty() {
+        page.push_str("\n**In short:**\n\n");
+        for answer in answers {
+            let _ = writeln!(page, "- {answer}");
+        }
+    }
     table(page, &report::subjects(suite));
     for series in &suite.series {
         series_part(page, suite, series);

@@ -9,7 +9,7 @@ use super::raw::{Comparison, Sample, Series, Subject, Suite};
 use super::run::Run;
 use super::statistics::{FEWEST_PAIRS, Ratio, Verdict, median};
 
-/// An A/A interval wider than this marks its suite as noisy.
+/// An A/A interval that is wider than this, or reaches further from 1, marks its suite as noisy.
 pub(crate) const NOISE_LIMIT: f64 = 0.05;
 
 /// Metrics of a series, from the first, that decide whether it is noisy.
@@ -161,7 +161,7 @@ pub(crate) fn remarks(run: &Run) -> Vec<(&'static str, String)> {
     let noisy: Vec<String> = run.suites.iter().flat_map(noisy).collect();
     if !noisy.is_empty() {
         let remark = format!(
-            "the same program measured twice differs from itself by more than {:.0} % (the interval of its A/A row) in {}.",
+            "the same program measured twice differs from itself by more than {:.0} % (the interval of its A/A row is wider, or reaches further from 1) in {}.",
             NOISE_LIMIT * 100.0,
             noisy.join(", ")
         );
@@ -218,8 +218,10 @@ pub(crate) fn noisy(suite: &Suite) -> Vec<String> {
     for series in &suite.series {
         let is_wide = |metric: &Metric| {
             suite.comparisons.iter().filter(|comparison| comparison.is_noise()).any(|comparison| {
-                let width = series.ratio(comparison, *metric).and_then(|ratio| ratio.width());
-                width.is_some_and(|width| width > NOISE_LIMIT)
+                let interval = series.ratio(comparison, *metric).and_then(|ratio| ratio.interval);
+                interval.is_some_and(|(low, high)| {
+                    (high - low).max(high - 1.0).max(1.0 - low) > NOISE_LIMIT
+                })
             })
         };
         let wide: Vec<&str> = series
@@ -283,6 +285,25 @@ fn ratios(suite: &Suite, series: &Series) -> Option<Table> {
         }
     }
     (!table.rows.is_empty()).then_some(table)
+}
+
+/// What a suite answers to its question: each comparison in the first of its ways to measure, by the metrics that come first there.
+pub(crate) fn answers(suite: &Suite) -> Vec<String> {
+    let Some(series) = suite.series.first() else { return Vec::new() };
+    let comparisons = suite.comparisons.iter().filter(|comparison| !comparison.is_noise());
+    let answer = |comparison: &Comparison| {
+        let ratios: Vec<String> = series
+            .metrics
+            .iter()
+            .take(COMPARED)
+            .filter_map(|&metric| Some((metric, series.ratio(comparison, metric)?)))
+            .map(|(metric, ratio)| {
+                format!("{} {}, {}", metric.label(), ratio.show(), says(comparison, metric, &ratio))
+            })
+            .collect();
+        (!ratios.is_empty()).then(|| format!("`{}`: {}", comparison.label(), ratios.join("; ")))
+    };
+    comparisons.filter_map(answer).collect()
 }
 
 /// A ratio in words.
@@ -403,6 +424,13 @@ mod tests {
     }
 
     #[test]
+    fn a_suite_answers_its_question_with_what_it_compares_first() {
+        let answers = answers(&sample().suites[0]);
+        assert_eq!(answers.len(), 1, "{answers:?}");
+        assert!(answers[0].starts_with("`busy / plain`: CPU per request 1.1"), "{answers:?}");
+    }
+
+    #[test]
     fn few_rounds_are_not_called_quiet() {
         let mut run = sample();
         assert_eq!((remarks(&run).len(), noise(&run)), (0, Noise::Quiet));
@@ -421,5 +449,16 @@ mod tests {
         }
         assert_eq!(noisy(&run.suites[0]), ["server saturation (CPU per request, requests/s)"]);
         assert_eq!((remarks(&run)[0].0, noise(&run)), ("Noisy", Noise::Noisy));
+    }
+
+    #[test]
+    fn a_machine_that_always_errs_to_one_side_is_noisy_too() {
+        let mut run = sample();
+        for sample in run.suites[0].series[0].samples.iter_mut().filter(|sample| sample.again) {
+            for value in sample.values.values_mut() {
+                *value *= 1.1;
+            }
+        }
+        assert!(!noisy(&run.suites[0]).is_empty());
     }
 }

@@ -105,18 +105,23 @@ impl Ratio {
         }
     }
 
-    /// The width of the interval.
-    pub(crate) fn width(&self) -> Option<f64> {
-        self.interval.map(|(low, high)| high - low)
-    }
-
     /// `0.956 (0.941 to 0.972)`.
     pub(crate) fn show(&self) -> String {
         match self.interval {
-            Some((low, high)) => format!("{:.3} ({low:.3} to {high:.3})", self.median),
-            None => format!("{:.3}", self.median),
+            Some((low, high)) => {
+                format!("{} ({} to {})", show_ratio(self.median), show_ratio(low), show_ratio(high))
+            }
+            None => show_ratio(self.median),
         }
     }
+}
+
+/// A ratio with three decimals, or with as many as it takes for two digits that say something.
+pub(crate) fn show_ratio(value: f64) -> String {
+    let small = value > 0.0 && value < 0.01;
+    // At most nine: below a billionth nobody asks how much it is.
+    let decimals = if small { (1.0 - value.log10().floor()).min(9.0) as usize } else { 3 };
+    format!("{value:.decimals$}")
 }
 
 /// The bounds between which enough of what `draw` gives lies that the interval covers the truth in 95 of 100 cases.
@@ -219,6 +224,22 @@ mod tests {
                 (drift * (center + spread * step(at)), drift)
             })
             .collect()
+    }
+
+    #[test]
+    fn a_small_ratio_is_not_shown_as_none() {
+        let cases = [
+            (0.9561, "0.956"),
+            (12.0, "12.000"),
+            (0.0104, "0.010"),
+            (0.00042, "0.00042"),
+            (0.0000156, "0.000016"),
+            (0.0, "0.000"),
+            (1e-12, "0.000000000"),
+        ];
+        for (value, shown) in cases {
+            assert_eq!(show_ratio(value), shown);
+        }
     }
 
     #[test]

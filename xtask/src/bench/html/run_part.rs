@@ -62,6 +62,15 @@ fn goal_part(page: &mut Markup, run: &Run) {
 fn suite_part(page: &mut Markup, id: &str, suite: &Suite, plots: &BTreeMap<String, String>) {
     page.leaf("h3", &[("id", id)], &suite.name);
     page.leaf("p", &[], &suite.question);
+    let answers = report::answers(suite);
+    if !answers.is_empty() {
+        page.leaf("p", &[], "In short:");
+        page.element("ul", &[], |page| {
+            for answer in &answers {
+                page.leaf("li", &[], answer);
+            }
+        });
+    }
     page.element("details", &[], |page| {
         page.leaf("summary", &[], "What was measured");
         page.table(

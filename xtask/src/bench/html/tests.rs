@@ -66,6 +66,10 @@ fn every_table_says_what_it_and_its_rows_and_columns_are() {
 #[test]
 fn nothing_comes_from_a_network_and_every_link_leads_somewhere() {
     with_page(&runs(), |page| {
+        // Whatever the script does, a browser then loads nothing.
+        let policy = page.descendants().find(|node| node.attribute("http-equiv") == Some("Content-Security-Policy"));
+        assert_eq!(policy.and_then(|policy| policy.attribute("content")), Some(POLICY));
+        assert!(POLICY.starts_with("default-src 'none'; ") && !POLICY.contains(':') && !POLICY.contains("self"));
         let ids: Vec<&str> = page.descendants().filter_map(|node| node.attribute("id")).collect();
         assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "an id is there twice: {ids:?}");
         for node in page.descendants() {

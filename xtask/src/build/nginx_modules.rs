@@ -1,7 +1,7 @@
 //! The modules of `lab.toml` for one nginx: ours, and fixtures beside it that are compiled from C or cut.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 

@@ -33,7 +33,7 @@ pub(crate) fn check(ground: &Ground) -> Result<()> {
         command.env("DOCKER_HOST", address);
     }
     process::run_shown(&mut command)?;
-    let mut tests = super::cargo(ground);
+    let mut tests = super::cargo(&ground.repository);
     tests.args(["test", "--locked", "--features", "test-services/docker", "--test", "it"]);
     for package in SERVICE_TESTS {
         tests.args(["--package", package]);

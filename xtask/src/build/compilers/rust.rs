@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use cargo_metadata::Package;
 
-use super::{Bench, Contents, Job, PROBE, key, mount};
+use super::{Bench, Contents, Job, PROBE, key};
 use crate::build::export::{closure, export};
 use crate::build::{compile_rust, inside, members, read};
+use crate::engine::Mount;
 use crate::lab::{Compiled, Panic, Profile};
 
 /// The folder of the exported sources, and that of cargo's state for plugins.
@@ -105,7 +106,7 @@ impl Flags {
             env.push((format!("DYNLAB_SOURCE_DIGEST_{package}"), job.source_digest.clone()));
         }
         // Writable, because cargo puts its lock file there.
-        let sources = mount(&bench.folder.join(EXPORTED), inside::SOURCES, true);
+        let sources = Mount::writable(bench.folder.join(EXPORTED), inside::SOURCES);
         bench.room(sources, PLUGINS)?.run(&argv, env, None)?;
         Ok(())
     }
@@ -122,7 +123,7 @@ fn build_probe(bench: &Bench<'_>, job: &Job<'_>) -> Result<Vec<u8>> {
     argv.extend(compile_rust::release_options(triple));
     argv.extend(["--package", PROBE.0, "--bin", PROBE.1].map(str::to_owned));
     let mut room = bench.room(bench.repository(), OF_PROBE)?;
-    room.mounts.push(mount(bench.crates, inside::CRATES, false));
+    room.mounts.push(Mount::read_only(bench.crates, inside::CRATES));
     room.run(&argv, compile_rust::cargo_environment("."), None)?;
     read(&bench.folder.join(OF_PROBE).join(triple).join("release").join(PROBE.1))
 }

@@ -279,14 +279,14 @@ mod tests {
     fn what_nobody_could_repeat_is_not_published() {
         let good = run::tests::sample();
         ensure_publishable(&good).unwrap();
-        let spoil: [(&str, fn(&mut Environment)); 3] = [
-            ("--quick", |environment| environment.quick = true),
-            ("locks", |environment| environment.pinned = false),
-            ("never committed", |environment| environment.revision.push('+')),
+        let environment = &good.environment;
+        let cases = [
+            ("--quick", Environment { quick: true, ..environment.clone() }),
+            ("locks", Environment { pinned: false, ..environment.clone() }),
+            ("never committed", Environment { revision: "0123456789ab+".to_owned(), ..environment.clone() }),
         ];
-        for (what, spoil) in spoil {
-            let mut run = good.clone();
-            spoil(&mut run.environment);
+        for (what, environment) in cases {
+            let run = Run { environment, ..good.clone() };
             let error = ensure_publishable(&run).unwrap_err();
             assert!(error.to_string().contains(what), "{error:#}");
             assert_eq!(Stop::exit_code_of(&error), 1);

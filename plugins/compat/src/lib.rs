@@ -27,8 +27,8 @@
 //! ```
 //!
 //! # What no reader of bytes can foresee
-//! Whether a constructor aborts or never returns, whether the processor has the instructions the code uses, whether
-//! memory is left. [`Code::layer`] tells which reasons the loader itself would give, which the contract, and which
+//! Whether a constructor aborts or never returns, whether the processor has the instructions the code uses (unless the file
+//! is marked with the level that it needs), whether memory is left. [`Code::layer`] tells which reasons the loader itself would give, which the contract, and which
 //! only the judge: two C libraries in one process may seem to work for a while.
 #![forbid(unsafe_code)]
 

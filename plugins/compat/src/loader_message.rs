@@ -1,7 +1,7 @@
 //! What a dynamic loader's message means: glibc and musl name their reasons in prose only.
 //!
-//! The sentences are those of glibc's `elf/dl-load.c`, `elf/dl-version.c`, `elf/dl-lookup.c` and `elf/dl-reloc.c`
-//! (2.31 to 2.41) and of musl's `ldso/dynlink.c` (1.2.2 to 1.2.5).
+//! The sentences are those of glibc's `elf/dl-load.c`, `elf/dl-version.c`, `elf/dl-lookup.c`, `elf/dl-reloc.c` and
+//! `sysdeps/x86/dl-prop.h` (2.31 to 2.41) and of musl's `ldso/dynlink.c` (1.2.2 to 1.2.5).
 
 use crate::Code;
 
@@ -11,7 +11,7 @@ use crate::Code;
 /// `path` is what was opened: the loaders' complaint that a file is missing means a needed library only if it names another
 /// file.
 pub fn code_of_message(message: &str, path: &str) -> Option<Code> {
-    let sentences: [(&[&str], Code); 14] = [
+    let sentences: [(&[&str], Code); 15] = [
         (&["undefined symbol:", ": symbol not found"], Code::SymbolUndefined),
         (&["' not found (required by "], Code::LibcSymbolVersion),
         (
@@ -20,6 +20,7 @@ pub fn code_of_message(message: &str, path: &str) -> Option<Code> {
         ),
         (&["cannot enable executable stack"], Code::LibcExecutableStack),
         (&["shared object cannot be dlopen()ed"], Code::ElfNoOpen),
+        (&["CPU ISA level is lower than required"], Code::LibcProcessorLevel),
         (&["invalid ELF header"], Code::ElfNotElf),
         (&["file too short", "cannot read file data"], Code::ElfTruncated),
         (&["wrong ELF class"], Code::ElfClass),
@@ -73,6 +74,7 @@ mod tests {
             // What glibc says of another machine's file: nothing to go by.
             ("/proc/self/fd/3: cannot open shared object file: No such file or directory", None),
             ("/a/t.so: cannot allocate memory in static TLS block", Some("libc.static-tls")),
+            ("/a/v5.so: CPU ISA level is lower than required", Some("libc.processor-level")),
             // musl 1.2.3
             (
                 "Error loading shared library libnobody.so.1: No such file or directory (needed by /proc/self/fd/3)",

@@ -79,13 +79,13 @@ pub enum Layer {
 }
 
 macro_rules! codes {
-    ($($(#[$documentation:meta])* $variant:ident = $text:literal, $layer:ident;)*) => {
+    ($($(#[doc = $documentation:literal])* $variant:ident = $text:literal, $layer:ident;)*) => {
         /// What kind of reason speaks against a plugin. The strings are stable; new ones may be added.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(into = "&'static str", try_from = "String")]
         #[non_exhaustive]
         pub enum Code {
-            $($(#[$documentation])* $variant,)*
+            $($(#[doc = $documentation])* $variant,)*
         }
 
         impl Code {
@@ -100,6 +100,13 @@ macro_rules! codes {
             /// Who would notice if nobody judged.
             pub const fn layer(self) -> Layer {
                 match self { $(Self::$variant => Layer::$layer,)* }
+            }
+
+            /// What it means wherever it is given: the first sentence of its documentation, without a full stop.
+            pub fn summary(self) -> &'static str {
+                let documentation = match self { $(Self::$variant => concat!($($documentation),*),)* };
+                let sentence = documentation.split_once(". ").map_or(documentation, |(first, _)| first);
+                sentence.trim().trim_end_matches('.')
             }
         }
     };
@@ -123,6 +130,8 @@ codes! {
     /// The file is not a shared library: an executable, static or not, an object that is not linked yet, or a core dump. Which of them says
     /// [`ElfFacts::kind`](crate::ElfFacts::kind).
     ElfType = "elf.type", Loader;
+    /// The file is a program, which the host's loader takes for a library; nothing in it is meant to be called.
+    ElfProgram = "elf.program", Judge;
     /// The file holds the debug information of a linked file and nothing that could be loaded.
     ElfDebugOnly = "elf.debug-only", Loader;
     /// The file calls itself a shared object but has no dynamic table, so there is nothing that a loader could link.
@@ -143,6 +152,8 @@ codes! {
     LibrarySymbolVersion = "library.symbol-version", Loader;
     /// A library whose versions were asked for when the file was linked has none here, which the host's loader does not survive.
     LibraryUnversioned = "library.unversioned", Loader;
+    /// The file is marked as made for newer processors than the host's is, and the host's C library heeds that.
+    LibcProcessorLevel = "libc.processor-level", Loader;
     /// Relocations are packed in a way the host's loader does not read or does not accept.
     LibcPackedRelocations = "libc.packed-relocations", Loader;
     /// An executable stack is asked for and the host's C library gives none.
@@ -211,6 +222,19 @@ impl TryFrom<String> for Code {
 #[cfg(test)]
 mod tests {
     use super::{Code, Reason};
+
+    #[test]
+    fn codes_are_summed_up_in_a_sentence() {
+        assert_eq!(Code::ElfNotElf.summary(), "The file is no ELF file");
+        assert_eq!(
+            Code::ElfType.summary(),
+            "The file is not a shared library: an executable, static or not, an object that is not linked yet, or a core dump"
+        );
+        for code in Code::ALL {
+            let summary = code.summary();
+            assert!(summary.len() > 20 && !summary.contains(['[', '`', '.']), "{code}: {summary}");
+        }
+    }
 
     #[test]
     fn sentences_cannot_move_a_cursor_or_begin_a_line() {

@@ -29,6 +29,9 @@ struct File {
 struct Odd {
     name: String,
     source: String,
+    /// A program for any address, and not a library.
+    #[serde(default)]
+    program: bool,
     #[serde(default)]
     arguments: Vec<String>,
     #[serde(default)]
@@ -91,7 +94,8 @@ fn read() -> Result<Vec<Odd>> {
 }
 
 fn build(odd: &Odd, target: &str, ground: &Ground) -> Result<std::path::PathBuf> {
-    let mut arguments = vec!["-std=c11", "-O2", "-fPIC", "-shared"];
+    let mut arguments = vec!["-std=c11", "-O2"];
+    arguments.extend(if odd.program { ["-fPIE", "-pie"] } else { ["-fPIC", "-shared"] });
     arguments.extend(odd.arguments.iter().map(String::as_str));
     let name = format!("{}.so", odd.name);
     compile::ensure(&Recipe { name: &name, target, source: &odd.source, arguments: &arguments }, ground)

@@ -3,8 +3,7 @@
 use goblin::container::{Container, Ctx, Endian};
 use goblin::elf::header::Header;
 use goblin::elf::program_header::{
-    PF_W, PF_X, PT_DYNAMIC, PT_GNU_PROPERTY, PT_GNU_RELRO, PT_GNU_STACK, PT_INTERP, PT_LOAD, PT_NOTE, PT_TLS,
-    ProgramHeader,
+    PF_W, PF_X, PT_DYNAMIC, PT_GNU_RELRO, PT_GNU_STACK, PT_INTERP, PT_LOAD, PT_NOTE, PT_TLS, ProgramHeader,
 };
 
 use super::{ElfError, PageLayout, ThreadLocalBlock};
@@ -85,11 +84,6 @@ impl<'a> Image<'a> {
             .iter()
             .filter(|segment| segment.p_type == PT_NOTE)
             .filter_map(|segment| Some((self.contents(segment)?, segment.p_align)))
-    }
-
-    /// The GNU property segment, which has the format of a note.
-    pub(super) fn gnu_property(&self) -> Option<&'a [u8]> {
-        self.first(PT_GNU_PROPERTY)
     }
 
     /// Whether the file asks for an executable stack; one that does not say so is taken to ask.

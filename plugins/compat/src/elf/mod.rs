@@ -175,7 +175,11 @@ pub struct LoadTraits {
     /// What it needs is not to be searched in the loader's default folders (DF_1_NODEFLIB); musl does not heed it.
     #[serde(default)]
     pub no_default_folders: bool,
-    /// The x86-64 level (1 to 4) the file was marked to need.
+    /// It is marked as an executable for any address (DF_1_PIE), which tells it from a library that can also be run.
+    #[serde(default)]
+    pub marked_as_program: bool,
+    /// The x86-64 level that the file was marked to need (GNU_PROPERTY_X86_ISA_1_NEEDED, as glibc reads it): 1 to 4, or more where it asks for what no
+    /// processor has.
     pub x86_64_level: Option<u8>,
 }
 
@@ -413,7 +417,9 @@ impl ElfFacts {
         self.pages = image.pages();
         self.hardening.relro = image.relro();
         self.hardening.writable_code = image.writable_code();
-        self.traits.x86_64_level = notes::x86_64_level(&image);
+        if self.machine == Machine::X86_64 {
+            self.traits.x86_64_level = notes::x86_64_level(&image);
+        }
         // An empty one is none to the loader.
         let Some(dynamic) = image.dynamic().filter(|table| !table.is_empty()) else {
             self.linkage = Linkage::Static;
@@ -443,6 +449,7 @@ impl ElfFacts {
             Linkage::of(self.object_type, has_interpreter, self.soname.is_some(), dynamic.is_pie());
         self.traits.text_relocations = dynamic.text_relocations();
         self.traits.static_tls = dynamic.declares_static_tls();
+        self.traits.marked_as_program = dynamic.is_pie();
         self.traits.not_to_be_opened = dynamic.forbids_opening();
         self.hardening.bind_now = dynamic.binds_now();
         self.traits.initial_exec_tls = symbols.initial_exec_tls;

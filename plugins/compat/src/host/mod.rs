@@ -38,7 +38,8 @@ pub struct HostFacts {
     /// Where the program is when it opens plugins: what relative folders of run paths start from. They lead nowhere without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_directory: Option<String>,
-    /// The x86-64 level (1 to 4) of the processor that it runs on: glibc has folders for libraries that need newer ones. None is level 1.
+    /// The x86-64 level (1 to 4) of the processor that it runs on: glibc has folders for libraries that need newer ones, and refuses files that are
+    /// marked for a higher one. With none, no such folder is searched, and only what is marked for a level that no processor has is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub x86_64_level: Option<u8>,
     /// The C library it runs on; none for a static program.

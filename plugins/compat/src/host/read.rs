@@ -111,7 +111,7 @@ impl HostReader {
     }
 
     /// Says that the program runs on the processor that this runs on. Without it, libraries that glibc has beside the plain ones
-    /// for newer processors (`glibc-hwcaps`) are not looked for.
+    /// for newer processors (`glibc-hwcaps`) are not looked for, and files that are marked for such are only remarked on.
     pub fn on_this_processor(mut self) -> Self {
         self.facts.x86_64_level = processor::level_of_this();
         // Where the program's own needs led to may be elsewhere now.

@@ -47,17 +47,26 @@ pub(super) fn reasons(plugin: &ElfFacts, host: &HostFacts) -> Vec<Reason> {
             refuse(Code::ElfMalformed, text);
         }
     }
-    reasons.extend(not_a_library(plugin));
+    reasons.extend(not_a_library(plugin, host));
     reasons
 }
 
-/// What speaks against a file in every host, since it is no library.
-fn not_a_library(plugin: &ElfFacts) -> Option<Reason> {
+/// What speaks against a file since it is no library.
+fn not_a_library(plugin: &ElfFacts, host: &HostFacts) -> Option<Reason> {
     let kind = plugin.kind();
     let code = match kind {
         FileKind::SharedLibrary => return None,
         FileKind::DebugOnly => Code::ElfDebugOnly,
         FileKind::NoDynamicTable => Code::ElfStatic,
+        _ if is_opened_although_a_program(plugin, host) => {
+            let text = format!(
+                "the plugin is {kind}, which {} of host {} takes for a shared library, but nothing in it is meant to be \
+                 called; build a cdylib (or cc -shared)",
+                host.libc_name(),
+                host.name,
+            );
+            return Some(Reason::new(Code::ElfProgram, text));
+        }
         _ => Code::ElfType,
     };
     let cure = match kind {
@@ -71,6 +80,19 @@ fn not_a_library(plugin: &ElfFacts) -> Option<Reason> {
         _ => kind.to_string(),
     };
     Some(Reason::new(code, format!("the plugin is {found}, hosts load shared libraries; {cure}")))
+}
+
+/// glibc refuses what is marked as a program (DF_1_PIE, since 2.30) or has a fixed address, and an interpreter alone does not make a
+/// program for it (elf/dl-load.c, `_dl_map_object_from_fd`). musl asks for a dynamic table and for nothing else, and finds a fixed address free
+/// where the host's own program does not lie at one (ldso/dynlink.c, `map_library`).
+fn is_opened_although_a_program(plugin: &ElfFacts, host: &HostFacts) -> bool {
+    let Some(family) = host.libc_family().filter(|_| plugin.is_read_in_depth()) else { return false };
+    let is_musl = family == LibcFamily::Musl;
+    match plugin.kind() {
+        FileKind::Pie | FileKind::StaticPie => is_musl || !plugin.traits.marked_as_program,
+        FileKind::Executable => is_musl && host.program.object_type == ObjectType::Shared,
+        _ => false,
+    }
 }
 
 /// The target triple to build for, so that the host takes it.

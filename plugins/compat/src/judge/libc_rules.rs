@@ -12,6 +12,10 @@ const GLIBC_THAT_OPENS_FILTERS: LibcVersion = LibcVersion { major: 2, minor: 32,
 const GLIBC_WITHOUT_DECLARED_ALIGNMENT: LibcVersion = LibcVersion { major: 2, minor: 35, patch: 0 };
 /// The size of pages in bytes: the only one of x86_64, and the smallest of aarch64.
 const PAGE: u64 = 4096;
+/// First release that heeds which level of processors a file is marked for.
+const GLIBC_WITH_PROCESSOR_LEVELS: LibcVersion = LibcVersion { major: 2, minor: 33, patch: 0 };
+/// The highest of x86-64's levels that is defined (x86-64 psABI, "Micro-Architecture Levels"); glibc takes no processor to be of a higher one.
+const HIGHEST_LEVEL: u8 = 4;
 /// First release whose `dlopen` no longer makes the stack executable.
 const GLIBC_WITHOUT_EXECUTABLE_STACK: LibcVersion = LibcVersion { major: 2, minor: 41, patch: 0 };
 
@@ -48,6 +52,7 @@ pub(super) fn loader_features(resolution: &Resolution<'_>, host: &HostFacts) -> 
         [
             page_layout(object, host, libc),
             not_to_be_opened(object, host, libc),
+            processor_level(object, host, libc),
             packed_relocations(object, host, libc),
             executable_stack(object, host, libc),
             indirect_functions(object, host, libc),
@@ -107,6 +112,32 @@ fn not_to_be_opened(object: &LoadedObject<'_>, host: &HostFacts, libc: &HostLibc
         );
         Reason::new(Code::ElfNoOpen, text)
     })
+}
+
+/// glibc looks at the file and at all that comes in with it before it relocates anything (sysdeps/x86/dl-prop.h, `dl_isa_level_check`); musl never does.
+fn processor_level(object: &LoadedObject<'_>, host: &HostFacts, libc: &HostLibc) -> Option<Reason> {
+    let needed = level_above(object.facts, host)?;
+    let has = match host.x86_64_level {
+        Some(level) if needed <= HIGHEST_LEVEL => format!("runs on one of level x86-64-v{level}"),
+        _ => format!("knows levels up to x86-64-v{HIGHEST_LEVEL}"),
+    };
+    let heeds = libc.version.is_some_and(|version| version >= GLIBC_WITH_PROCESSOR_LEVELS);
+    (heeds && libc.family == LibcFamily::Glibc).then(|| {
+        let text = format!(
+            "{} is marked as made for processors of level x86-64-v{needed}, host {} {has}, and {} heeds that; compile with \
+             -march=x86-64",
+            object.name,
+            host.name,
+            host.libc_name(),
+        );
+        Reason::new(Code::LibcProcessorLevel, text)
+    })
+}
+
+/// The level of processors that a file is marked for, if the host's is known to be below it.
+fn level_above(facts: &ElfFacts, host: &HostFacts) -> Option<u8> {
+    let needed = facts.traits.x86_64_level?;
+    (needed > host.x86_64_level.unwrap_or(HIGHEST_LEVEL).min(HIGHEST_LEVEL)).then_some(needed)
 }
 
 fn packed_relocations(object: &LoadedObject<'_>, host: &HostFacts, libc: &HostLibc) -> Option<Reason> {

@@ -13,7 +13,7 @@ mod unreadable;
 mod unversioned;
 
 use crate::host::is_c_library_to_musl;
-use crate::{Code, ElfError, ElfFacts, HostFacts, LibcFamily, Policy, Reason, Verdict};
+use crate::{Code, ElfError, ElfFacts, HostFacts, Layer, LibcFamily, Policy, Reason, Verdict};
 use listing::limited;
 
 /// Says whether a plugin loads in a host, with every reason why not.
@@ -37,7 +37,8 @@ fn judge_opened(plugin: &ElfFacts, path: Option<&str>, host: &HostFacts, policy:
     let musl_uses_itself = host.libc_family() == Some(LibcFamily::Musl) && is_c_library_to_musl(plugin);
     let mut reasons = if musl_uses_itself { Vec::new() } else { format::reasons(plugin, host) };
     let host_is_static = host.program.linkage.is_static();
-    let is_comparable = reasons.is_empty() && !host_is_static && !musl_uses_itself;
+    let stops_the_loader = |reason: &Reason| reason.code.layer() == Layer::Loader;
+    let is_comparable = !reasons.iter().any(stops_the_loader) && !host_is_static && !musl_uses_itself;
     if host_is_static {
         let text = format!(
             "the program of {} is linked statically and has no loader; build it as a dynamic executable (for musl: \
@@ -63,7 +64,7 @@ fn judge_opened(plugin: &ElfFacts, path: Option<&str>, host: &HostFacts, policy:
         reasons.extend(of_libraries);
     }
     reasons.extend(contract::reasons(plugin, host, policy));
-    Verdict { remarks: remarks::on(plugin, host, policy), ..Verdict::of(reasons) }
+    Verdict { remarks: remarks::on(plugin, host, policy, &reasons), ..Verdict::of(reasons) }
 }
 
 /// The same for the bytes of any file, ELF or not. Pure and total: fit for a fuzzer.

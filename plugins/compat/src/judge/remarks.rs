@@ -1,8 +1,9 @@
 //! What should be known about a plugin that may load all the same.
 
-use crate::{ElfFacts, HostFacts, LibcFamily, PluginIdentity, Policy};
+use crate::{Code, ElfFacts, HostFacts, LibcFamily, PluginIdentity, Policy, Reason};
 
-pub(super) fn on(plugin: &ElfFacts, host: &HostFacts, policy: &Policy) -> Vec<String> {
+/// What is among the `reasons` is not remarked, too.
+pub(super) fn on(plugin: &ElfFacts, host: &HostFacts, policy: &Policy, reasons: &[Reason]) -> Vec<String> {
     let traits = &plugin.traits;
     let mut remarks = Vec::new();
     if let Some(tail) = &plugin.missing_tail {
@@ -24,7 +25,8 @@ pub(super) fn on(plugin: &ElfFacts, host: &HostFacts, policy: &Policy) -> Vec<St
                 .to_owned(),
         );
     }
-    if let Some(level) = traits.x86_64_level.filter(|level| *level > 1) {
+    let is_reason = reasons.iter().any(|reason| reason.code == Code::LibcProcessorLevel);
+    if let Some(level) = traits.x86_64_level.filter(|level| *level > 1 && !is_reason) {
         remarks
             .push(format!("the code needs a processor of level x86-64-v{level}; compile with -march=x86-64"));
     }

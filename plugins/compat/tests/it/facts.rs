@@ -6,6 +6,7 @@ use plugin_compat::{ElfFacts, LibcFamily, Linkage, SymbolKind};
 
 use crate::contract_note::Note;
 use crate::fake_host::{FakeHost, build_glibc};
+use crate::forge::Forge;
 
 fn library(source: &str, arguments: &[&str]) -> ElfFacts {
     let host = FakeHost::glibc("2.36");
@@ -67,6 +68,60 @@ fn traits_are_read_from_where_the_loader_reads_them() {
         &["-ftls-model=initial-exec"],
     );
     assert!(elsewhere.traits.static_tls && !elsewhere.traits.initial_exec_tls);
+}
+
+/// Recorded: what glibc 2.36 and 2.41 made of each, with the fifth level in place of the third.
+#[test]
+fn the_level_of_processors_is_read_as_glibc_reads_it() {
+    const NOTE: u32 = 4;
+    const GNU_PROPERTY: u32 = 0x6474_e553;
+    let property = |kind: u32, value: &[u8]| {
+        let mut bytes = [kind.to_le_bytes(), (value.len() as u32).to_le_bytes()].concat();
+        bytes.extend(value);
+        bytes.resize(bytes.len().next_multiple_of(8), 0);
+        bytes
+    };
+    let note = |owner: &[u8], properties: &[Vec<u8>]| {
+        let properties = properties.concat();
+        let mut bytes = [4u32, properties.len() as u32, 5].map(u32::to_le_bytes).concat();
+        bytes.extend(owner);
+        bytes.extend(properties);
+        bytes
+    };
+    let needed = |levels: u32| property(0xc000_8002, &levels.to_le_bytes());
+    let common = || property(0xc000_0002, &3u32.to_le_bytes());
+    let used = || property(0xc001_0002, &1u32.to_le_bytes());
+    let of = |properties: &[Vec<u8>]| note(b"GNU\0", properties);
+    let cases = [
+        (vec![(NOTE, of(&[needed(0b111)]))], Some(3)),
+        (vec![(NOTE, of(&[needed(0b100)]))], Some(3)),
+        (vec![(NOTE, of(&[needed(0)]))], None),
+        (vec![(NOTE, of(&[common(), needed(0b111), used()]))], Some(3)),
+        (vec![(NOTE, of(&[property(0xb000_0000, b"anything long"), needed(0b111)]))], Some(3)),
+        (vec![(NOTE, of(&[needed(0b111), needed(0b1)]))], Some(3)),
+        // Out of order, of other sizes, of another owner.
+        (vec![(NOTE, of(&[used(), needed(0b111)]))], None),
+        (vec![(NOTE, of(&[property(0xc000_8002, &[7, 0, 0, 0, 0, 0, 0, 0])]))], None),
+        (vec![(NOTE, of(&[property(0xc000_0002, &[0; 8]), needed(0b111)]))], None),
+        (vec![(NOTE, note(b"ABC\0", &[needed(0b111)]))], None),
+        (vec![(NOTE, [note(b"ABC\0", &[needed(0b1)]), of(&[needed(0b111)])].concat())], Some(3)),
+        // Two in one segment are none; of two segments the last counts, whatever is in it.
+        (vec![(NOTE, [of(&[needed(0b111)]), of(&[needed(0b111)])].concat())], None),
+        (vec![(NOTE, of(&[needed(0b1)])), (NOTE, of(&[needed(0b111)]))], Some(3)),
+        (vec![(NOTE, of(&[needed(0b111)])), (NOTE, of(&[common()]))], None),
+        (vec![(NOTE, of(&[needed(0b111)])), (GNU_PROPERTY, of(&[needed(0b1)]))], Some(3)),
+        (vec![(GNU_PROPERTY, of(&[needed(0b111)]))], None),
+    ];
+    for (at, (segments, level)) in cases.into_iter().enumerate() {
+        let mut forge = Forge::new();
+        for (kind, bytes) in segments {
+            let place = forge.place(&bytes);
+            forge.segment(kind, place, bytes.len());
+        }
+        let facts = ElfFacts::parse(&forge.file()).expect("an ELF file");
+        let level = level.filter(|_| cfg!(target_arch = "x86_64"));
+        assert_eq!(facts.traits.x86_64_level, level, "case {at}");
+    }
 }
 
 #[test]

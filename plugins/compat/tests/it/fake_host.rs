@@ -23,7 +23,13 @@ pub(crate) struct FakeHost {
     pub(crate) workshop: Workshop,
     name: String,
     program: ElfFacts,
+    /// What its program is linked with.
+    linked: Vec<String>,
 }
+
+/// What every program has; it exports the second.
+const PROGRAM: &str =
+    "void base_call(void); void exported_by_program(void) {} void _start(void) { base_call(); }";
 
 impl FakeHost {
     /// Debian's layout with a glibc of this version.
@@ -73,18 +79,20 @@ impl FakeHost {
         let arguments: Vec<&str> = [&BARE[..], &["-static", "-no-pie"]].concat();
         let program = workshop.compile("program", "void _start(void) {}", &arguments);
         let program = ElfFacts::parse(&fs::read(program).expect("the program")).expect("an ELF file");
-        Self { workshop, name: "static".to_owned(), program }
+        Self { workshop, name: "static".to_owned(), program, linked: Vec::new() }
+    }
+
+    /// The same host with a program that also has this source and is linked with these arguments, too.
+    pub(crate) fn whose_program_has(mut self, source: &str, arguments: &[&str]) -> Self {
+        let linked = self.linked.iter().map(String::as_str).chain(arguments.iter().copied());
+        self.program = build_program(&self.workshop, &format!("{PROGRAM} {source}"), linked);
+        self
     }
 
     fn with_program(workshop: Workshop, name: &str, interpreter: &str, libc: &str) -> Self {
-        let source =
-            "void base_call(void); void exported_by_program(void) {} void _start(void) { base_call(); }";
-        let interpreter = format!("-Wl,-dynamic-linker,{interpreter}");
-        let arguments: Vec<&str> =
-            [&BARE[..], &["-pie", "-rdynamic", &interpreter, libc, "-Wl,--allow-shlib-undefined"]].concat();
-        let program = workshop.compile("program", source, &arguments);
-        let program = ElfFacts::parse(&fs::read(program).expect("the program")).expect("an ELF file");
-        Self { workshop, name: name.to_owned(), program }
+        let linked = vec![format!("-Wl,-dynamic-linker,{interpreter}"), libc.to_owned()];
+        let program = build_program(&workshop, PROGRAM, linked.iter().map(String::as_str));
+        Self { workshop, name: name.to_owned(), program, linked }
     }
 
     pub(crate) fn reader(&self) -> HostReader {
@@ -96,6 +104,13 @@ impl FakeHost {
     pub(crate) fn facts_for(&self, plugin: &ElfFacts) -> HostFacts {
         self.reader().learn(plugin).clone()
     }
+}
+
+fn build_program<'a>(workshop: &Workshop, source: &str, linked: impl Iterator<Item = &'a str>) -> ElfFacts {
+    let arguments = ["-pie", "-rdynamic", "-Wl,--allow-shlib-undefined"];
+    let arguments: Vec<&str> = BARE.into_iter().chain(arguments).chain(linked).collect();
+    let program = workshop.compile("program", source, &arguments);
+    ElfFacts::parse(&fs::read(program).expect("the program")).expect("an ELF file")
 }
 
 /// Builds a stub libc.so.6 that defines the versions up to `version` and tells its version as glibc does.

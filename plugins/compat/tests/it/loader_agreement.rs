@@ -3,9 +3,9 @@
 use std::fs;
 use std::process::Command;
 
-use plugin_compat::{ElfFacts, HostReader, Policy, judge_at};
+use plugin_compat::{ElfFacts, HostReader, Layer, Policy, judge_at};
 
-use crate::toolchain::Workshop;
+use crate::toolchain::{Workshop, level_source};
 
 /// Opens the file it is given as plugins are opened, and says why not.
 pub(crate) const HOST: &str = r#"
@@ -13,6 +13,7 @@ pub(crate) const HOST: &str = r#"
 #include <stdio.h>
 int offered_by_host = 7;
 void host_function(void) {}
+int interposed(void) { return 7; }
 int main(int argc, char **argv) {
     (void)argc;
     if (dlopen(argv[1], RTLD_NOW | RTLD_LOCAL)) return 0;
@@ -22,7 +23,7 @@ int main(int argc, char **argv) {
 "#;
 
 /// Libraries that others need, with their sources and arguments.
-const NEEDED: [(&str, &str, &[&str]); 8] = [
+const NEEDED: [(&str, &str, &[&str]); 9] = [
     ("libclosed.so", "int closed;", &["-Wl,-z,nodlopen"]),
     ("libthread.so", "__thread int elsewhere[100];", &[]),
     ("inner/libinner.so", "int inner(void) { return 1; }", &[]),
@@ -33,20 +34,22 @@ const NEEDED: [(&str, &str, &[&str]); 8] = [
         &["-Wl,--version-script=hidden.map"],
     ),
     ("libversion.so", "int versioned(void) { return 1; }", &["-Wl,--version-script=newer.map"]),
+    ("libinterposed.so", "int interposed(void) { return 1; }", &["-Wl,--version-script=interposed.map"]),
     ("inner/libplaced.so", "int placed(void) { return 1; }", &["-Wl,-soname,$ORIGIN/inner/libplaced.so"]),
     // Where glibc looks for it on newer processors only.
     ("glibc-hwcaps/x86-64-v2/libfaster.so", "int faster(void) { return 1; }", &[]),
 ];
 
 /// Version scripts by the names that arguments give them.
-const VERSION_SCRIPTS: [(&str, &str); 3] = [
+const VERSION_SCRIPTS: [(&str, &str); 4] = [
     ("hidden.map", "FIRST {}; SECOND { global: hidden; } FIRST;"),
     ("newer.map", "NEWER { global: versioned; };"),
     ("older.map", "OLDER { global: versioned; };"),
+    ("interposed.map", "FIRST { global: interposed; };"),
 ];
 
-/// Sources and link arguments of libraries, and whether they load in a program that exports the two names above.
-const LIBRARIES: [(&str, &str, &[&str], bool); 34] = [
+/// Sources and link arguments of libraries, and whether they load in a program that exports the three names above.
+const LIBRARIES: [(&str, &str, &[&str], bool); 36] = [
     ("plain", "int a;", &[], true),
     ("libc", "#include <stdio.h>\nvoid work(void) { puts(\"a\"); }", &[], true),
     ("math", "#include <math.h>\ndouble work(double x) { return fmod(x, 2); }", &["-lm"], true),
@@ -116,6 +119,20 @@ const LIBRARIES: [(&str, &str, &[&str], bool); 34] = [
         &["-lversion", ORIGIN],
         false,
     ),
+    // Without the program's own, a glibc of before 2.41 would end the process over the library.
+    (
+        "versions-that-went-and-a-symbol-of-the-program",
+        "int interposed(void); int work(void) { return interposed(); }",
+        &["-linterposed", ORIGIN],
+        true,
+    ),
+    // What older linkers made programs look like, too.
+    (
+        "runnable",
+        r#"const char interpreter[] __attribute__((section(".interp"))) = "/lib/ld.so"; int a;"#,
+        &[],
+        true,
+    ),
     ("old-hash-table", "int a; int *p = &a;", &["-Wl,--hash-style=sysv"], true),
     (
         "small-pages",
@@ -148,12 +165,18 @@ const LIBRARIES: [(&str, &str, &[&str], bool); 34] = [
     ),
 ];
 
-/// What loads or does not, as the processor and the age of the C library will have it.
-const UP_TO_THE_MACHINE: (&str, &str, &[&str]) = (
-    "faster",
-    "int faster(void); int work(void) { return faster(); }",
-    &["-Lglibc-hwcaps/x86-64-v2", "-lfaster", ORIGIN],
-);
+/// What loads or does not, as the processor and the age of the C library will have it: names, sources and link arguments.
+fn up_to_the_machine() -> Vec<(String, String, &'static [&'static str])> {
+    let faster = "int faster(void); int work(void) { return faster(); }".to_owned();
+    let mut libraries: Vec<(String, String, &[&str])> =
+        vec![("faster".to_owned(), faster, &["-Lglibc-hwcaps/x86-64-v2", "-lfaster", ORIGIN])];
+    if cfg!(target_arch = "x86_64") {
+        // The fifth level is that of no processor.
+        let level = |level: u32| (format!("level-{level}"), level_source((1 << level) - 1), &[][..]);
+        libraries.extend((1..=5).map(level));
+    }
+    libraries
+}
 
 const INNER: &str = "int inner(void); int work(void) { return inner(); }";
 const OUTER: &str = "int outer(void); int work(void) { return outer(); }";
@@ -178,19 +201,21 @@ fn judge_and_loader_agree() {
     }
     // Linked with, and then gone.
     let absent = workshop.compile("libabsent.so", "void absent(void) {}", &["-shared", "-fPIC"]);
-    let (name, source, arguments) = UP_TO_THE_MACHINE;
-    let libraries: Vec<_> = LIBRARIES
+    let compile = |name: &str, source: &str, arguments: &[&str]| {
+        let arguments = [&["-shared", "-fPIC", "-L."], arguments].concat();
+        workshop.compile(&format!("{name}.so"), source, &arguments)
+    };
+    let known = LIBRARIES
         .iter()
-        .map(|(name, source, arguments, loads)| (name, source, arguments, Some(*loads)))
-        .chain([(&name, &source, &arguments, None)])
-        .map(|(name, source, arguments, loads)| {
-            let arguments = [&["-shared", "-fPIC", "-L."], *arguments].concat();
-            (workshop.compile(&format!("{name}.so"), source, &arguments), loads)
-        })
-        .collect();
+        .map(|(name, source, arguments, loads)| (compile(name, source, arguments), Some(*loads)));
+    let machine = up_to_the_machine();
+    let of_machine = machine.iter().map(|(name, source, arguments)| (compile(name, source, arguments), None));
+    let libraries: Vec<_> = known.chain(of_machine).collect();
     fs::remove_file(absent).expect("the library goes");
     let older = ["-shared", "-fPIC", "-Wl,-soname,libversion.so", "-Wl,--version-script=older.map"];
     workshop.compile("libversion.so", "int versioned(void) { return 1; }", &older);
+    let without_versions = ["-shared", "-fPIC", "-Wl,-soname,libinterposed.so"];
+    workshop.compile("libinterposed.so", "int interposed(void) { return 1; }", &without_versions);
     for (library, loads) in libraries {
         let bytes = fs::read(&library).expect("what cc wrote");
         let facts = ElfFacts::parse(&bytes).expect("an ELF file");
@@ -200,8 +225,9 @@ fn judge_and_loader_agree() {
         let observed = Command::new(&host).arg(&library).output().expect("the host runs");
         let loader_says = String::from_utf8_lossy(&observed.stderr);
         let loads = loads.unwrap_or(observed.status.success());
+        let is_stopped = verdict.reasons.iter().any(|reason| reason.code.layer() == Layer::Loader);
         assert_eq!(
-            (verdict.loadable, observed.status.success()),
+            (!is_stopped, observed.status.success()),
             (loads, loads),
             "{}: the judge says {:?}, the loader says {loader_says:?}",
             library.display(),

@@ -64,6 +64,14 @@ pub(crate) const BARE: [&str; 6] = [
     "-Wl,-z,noexecstack",
 ];
 
+/// C source that marks a file as made for processors of these levels, one bit each (GNU_PROPERTY_X86_ISA_1_NEEDED of the x86-64 psABI). The section is not
+/// called as the psABI has it, so that linkers leave it as it is; loaders go by segments.
+pub(crate) fn level_source(levels: u32) -> String {
+    format!(
+        r#"__asm__(".pushsection .note.levels,\"a\",@note\n.balign 8\n.long 4, 16, 5\n.asciz \"GNU\"\n.long 0xc0008002, 4, {levels}, 0\n.popsection");"#
+    )
+}
+
 /// Where the dynamic table of a well-formed 64-bit file lies.
 pub(crate) fn dynamic_table(bytes: &[u8]) -> Range<usize> {
     let word = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes")) as usize;

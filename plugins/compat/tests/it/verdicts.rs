@@ -6,7 +6,7 @@ use plugin_compat::{Code, ElfFacts, Kind, Policy, Reason, judge, judge_at, judge
 
 use crate::contract_note::{Note, note_source};
 use crate::fake_host::{ARCH, FakeHost, build_glibc};
-use crate::toolchain::{BARE, dynamic_table};
+use crate::toolchain::{BARE, dynamic_table, level_source};
 
 /// Builds a plugin in the host's workshop, linked with a stub glibc 2.38 if `libc` is set.
 struct Plugin<'a> {
@@ -398,6 +398,91 @@ fn executables_and_static_hosts_are_refused() {
     insta::assert_snapshot!(check_bytes(&FakeHost::of_static_program(), &library), @"host.static: the program of static is linked statically and has no loader; build it as a dynamic executable (for musl: -C target-feature=-crt-static)");
 }
 
+/// Recorded: musl 1.2.2 to 1.2.5 open each of these but the static one; glibc 2.36 and 2.41 what is not marked as a program and lies at no fixed address.
+#[test]
+fn programs_are_opened_by_loaders_that_do_not_tell_them_from_libraries() {
+    let (glibc, musl) = (FakeHost::glibc("2.36"), FakeHost::musl("1.2.5"));
+    let codes = |host: &FakeHost, file: &[u8]| -> Vec<&str> {
+        reasons(host, file, &Policy::loader_only()).iter().map(|reason| reason.code.as_str()).collect()
+    };
+    let compile = |host: &FakeHost, source: &str, arguments: &[&str]| {
+        let source = format!("{source} void _start(void) {{ work(); }}");
+        fs::read(host.workshop.compile("a-program", &source, &[&BARE[..], arguments].concat())).unwrap()
+    };
+    let musl_libc = format!("root/lib/ld-musl-{ARCH}.so.1");
+    let interpreter = format!("-Wl,-dynamic-linker,/lib/ld-musl-{ARCH}.so.1");
+    let calls = "void base_call(void); void work(void) { base_call(); }";
+    for kind in ["-pie", "-no-pie"] {
+        let program = compile(&musl, calls, &[kind, &interpreter, &musl_libc]);
+        assert_eq!(codes(&musl, &program), ["elf.program"], "{kind}");
+        assert_eq!(codes(&glibc, &program), ["elf.type", "libc.family"], "{kind}");
+    }
+    let alone = "void work(void) {}";
+    let static_pie = compile(&musl, alone, &["-static-pie"]);
+    assert_eq!(
+        (codes(&musl, &static_pie), codes(&glibc, &static_pie)),
+        (vec!["elf.program"], vec!["elf.type"])
+    );
+    let fixed = compile(&musl, alone, &["-static", "-no-pie"]);
+    assert_eq!((codes(&musl, &fixed), codes(&glibc, &fixed)), (vec!["elf.type"], vec!["elf.type"]));
+
+    // The loader goes on, and so does the judge.
+    let soname = "-Wl,-soname,libextra.so.1";
+    musl.workshop.library("libextra.so.1", "void extra(void) {}", &[soname]);
+    musl.workshop.library("root/lib/libextra.so.1", "int other;", &[soname]);
+    let lacking = "void extra(void); void work(void) { extra(); }";
+    let lacking = compile(&musl, lacking, &["-pie", &interpreter, "libextra.so.1", &musl_libc]);
+    assert_eq!(codes(&musl, &lacking), ["elf.program", "symbol.undefined"]);
+
+    let runnable = r#"const char interpreter[] __attribute__((section(".interp"))) = "/lib/ld.so"; int a;"#;
+    let runnable = glibc.workshop.library("runnable.so", runnable, &[]);
+    insta::assert_snapshot!(check_loading(&glibc, &runnable), @"elf.program: the plugin is a position-independent executable, which glibc 2.36 of host glibc-2.36 takes for a shared library, but nothing in it is meant to be called; build a cdylib (or cc -shared)");
+}
+
+#[test]
+fn what_the_program_exports_comes_before_what_libraries_define() {
+    const EXTRA: &str = "void extra(void) {}";
+    const NO_VERSIONS: &str = "{ global: *; };";
+    let check = |host: FakeHost, folder: &str, of_program: Option<&str>, in_host: (&str, &str)| {
+        let build = |output: &str, source: &str, versions: &str| {
+            let script = host.workshop.write("versions.map", versions);
+            let script = format!("-Wl,--version-script={}", script.display());
+            host.workshop.library(output, source, &["-Wl,-soname,libextra.so.1", &script]);
+        };
+        build("libextra.so.1", EXTRA, "EXTRA_2 { global: extra; };");
+        let calls = "void extra(void); void work(void) { extra(); }";
+        let plugin = host.workshop.library("plugin.so", calls, &["libextra.so.1"]);
+        build(&format!("{folder}/libextra.so.1"), in_host.0, in_host.1);
+        let versions = host.workshop.write("program.map", of_program.unwrap_or(NO_VERSIONS));
+        let versions = format!("-Wl,--version-script={}", versions.display());
+        let host = host.whose_program_has(of_program.map_or("", |_| EXTRA), &[&versions]);
+        check_loading(&host, &plugin).split(':').next().unwrap_or_default().to_owned()
+    };
+    let without_versions = (EXTRA, NO_VERSIONS);
+    let without_symbol = ("void other(void) {}", "EXTRA_2 { global: other; };");
+    let (none, plain) = (None, Some(NO_VERSIONS));
+    let (same, another) = (Some("EXTRA_2 { global: extra; };"), Some("ANOTHER { global: extra; };"));
+    let cases = [
+        (none, without_versions, "library.unversioned", "loads"),
+        (plain, without_versions, "loads", "loads"),
+        (same, without_versions, "loads", "loads"),
+        // glibc compares versions, musl names only.
+        (another, without_versions, "library.unversioned", "loads"),
+        (none, without_symbol, "symbol.undefined", "symbol.undefined"),
+        (plain, without_symbol, "loads", "loads"),
+        (same, without_symbol, "loads", "loads"),
+        (another, without_symbol, "symbol.undefined", "loads"),
+    ];
+    let multiarch = format!("root/lib/{ARCH}-linux-gnu");
+    for (of_program, in_host, of_glibc, of_musl) in cases {
+        let told = (
+            check(FakeHost::glibc("2.36"), &multiarch, of_program, in_host),
+            check(FakeHost::musl("1.2.5"), "root/lib", of_program, in_host),
+        );
+        assert_eq!((told.0.as_str(), told.1.as_str()), (of_glibc, of_musl), "{of_program:?} {in_host:?}");
+    }
+}
+
 #[test]
 fn the_other_libc_is_refused_both_ways() {
     let glibc_host = FakeHost::glibc("2.36");
@@ -498,6 +583,51 @@ fn segments_lie_at_pages() {
     let told = hosts.each_ref().map(|host| check_loading(host, &packed));
     assert!(told[2].starts_with("elf.malformed: "), "{}", told[2]);
     insta::assert_snapshot!(told[1], @"elf.malformed: the plugin's segments do not lie as pages of 4096 bytes need it, by which glibc 2.36 of host glibc-2.36 maps them; link it with -z max-page-size=4096 or more, and strip it with newer tools or not at all");
+}
+
+/// As glibc does; seen of 2.36 and 2.41 with files for levels that no processor has.
+#[test]
+fn levels_of_processors_are_compared() {
+    // Other processors have none.
+    if ARCH != "x86_64" {
+        return;
+    }
+    let check = |host: &FakeHost, file: &[u8], level: Option<u8>| {
+        let facts = ElfFacts::parse(file).expect("an ELF file");
+        let mut host = host.facts_for(&facts);
+        host.x86_64_level = level;
+        let verdict = judge(&facts, &host, &Policy::loader_only());
+        (told(&verdict.reasons), verdict.remarks.len())
+    };
+    let (host, old, musl) = (FakeHost::glibc("2.36"), FakeHost::glibc("2.32"), FakeHost::musl("1.2.5"));
+    // Without what some distributions' compilers mark files with by themselves.
+    let unmarked = "-fcf-protection=none";
+    let library = |levels: u32| host.workshop.library("levels.so", &level_source(levels), &[unmarked]);
+    let (third, fifth) = (library(0b111), library(0b1_0000));
+    let loads = |remarks: usize| ("loads".to_owned(), remarks);
+    assert_eq!(check(&host, &library(0b1), Some(1)), loads(0));
+    assert_eq!(check(&host, &third, Some(3)), loads(1));
+    assert_eq!(check(&host, &third, None), loads(1));
+    let (refused, remarks) = check(&host, &third, Some(2));
+    assert_eq!(remarks, 0);
+    insta::assert_snapshot!(refused, @"libc.processor-level: the plugin is marked as made for processors of level x86-64-v3, host glibc-2.36 runs on one of level x86-64-v2, and glibc 2.36 heeds that; compile with -march=x86-64");
+    for level in [None, Some(4)] {
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(check(&host, &fifth, level).0, @"libc.processor-level: the plugin is marked as made for processors of level x86-64-v5, host glibc-2.36 knows levels up to x86-64-v4, and glibc 2.36 heeds that; compile with -march=x86-64");
+        }
+    }
+    for heedless in [old, musl] {
+        assert_eq!(check(&heedless, &fifth, Some(1)), loads(1));
+    }
+
+    let extra = "root/lib/x86_64-linux-gnu/libextra.so.1";
+    let source = format!("void extra(void) {{}} {}", level_source(0b11));
+    host.workshop.library(extra, &source, &["-Wl,-soname,libextra.so.1", unmarked]);
+    let calls = "void extra(void); void work(void) { extra(); }";
+    let plugin = host.workshop.library("plugin.so", calls, &[extra, unmarked]);
+    let (refused, _) = check(&host, &plugin, Some(1));
+    assert!(refused.starts_with("libc.processor-level: libextra.so.1 is marked"), "{refused}");
+    assert_eq!(check(&host, &plugin, Some(2)), loads(0));
 }
 
 #[test]

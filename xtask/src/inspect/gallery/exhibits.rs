@@ -84,6 +84,12 @@ pub(super) fn collect(ground: &Ground) -> Result<Vec<Exhibit>> {
                 continue;
             }
             let subject = Subject::of(format!("{gallery}/{path}"), file, &bytes);
+            let level = subject.facts.as_ref().ok().and_then(|facts| facts.traits.x86_64_level);
+            ensure!(
+                level.is_none_or(|level| level <= 1),
+                "{} is marked for newer processors, so what becomes of it is up to the machine that measures; leave its package out of the galleries",
+                subject.name
+            );
             if subject.facts.as_ref().is_ok_and(|facts| facts.linkage == Linkage::SharedLibrary) {
                 exhibits.push(Exhibit {
                     subject,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 /// The root of the repository: the one whose xtask `cargo run` starts, which it tells in `CARGO_MANIFEST_DIR`, else the one
-/// that this xtask was built from. They differ where clones share a target folder.
+/// that this xtask was built from. They differ where clones share a target folder. By its physical path, as cargo tells those of packages.
 pub(crate) fn repository() -> Result<PathBuf> {
     let built_from = Path::new(env!("CARGO_MANIFEST_DIR"));
     let run_from = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
@@ -18,7 +18,7 @@ pub(crate) fn repository() -> Result<PathBuf> {
             built_from.display()
         )
     })?;
-    Ok(root.to_path_buf())
+    root.canonicalize().with_context(|| format!("cannot look at {}", root.display()))
 }
 
 /// The cache shared by all clones of one user: `$DYNLAB_CACHE`, else `$XDG_CACHE_HOME/dynlab`, else `~/.cache/dynlab`.

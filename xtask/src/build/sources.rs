@@ -155,7 +155,11 @@ pub(crate) fn sources_of(folder: &Path) -> Result<Vec<PathBuf>> {
 
 fn add_file(digest: &mut Sha256, repository: &Path, file: &Path) -> Result<()> {
     let content = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let name = file.strip_prefix(repository).unwrap_or(file);
+    // An absolute path would make the digest one of this machine.
+    let name = file.strip_prefix(repository).with_context(|| {
+        let (file, repository) = (file.display(), repository.display());
+        format!("{file} is not below {repository}, which cargo says it belongs to; give the repository by the path that `pwd -P` prints there")
+    })?;
     digest.update(format!("file {} {:x}\n", name.display(), Sha256::digest(&content)));
     Ok(())
 }
@@ -218,5 +222,10 @@ mod tests {
         assert_ne!(workspace("1.0.1").digest_of("one").unwrap(), first);
         write("one/src/lib.rs", "pub fn f() {}");
         assert_ne!(workspace("1.0.0").digest_of("one").unwrap(), first);
+
+        // The folder of a clone is in no digest: what lies elsewhere, by whatever path, is refused.
+        let led_to_by_a_link = Workspace { repository: "/a/link".into(), ..workspace("1.0.0") };
+        let error = led_to_by_a_link.digest_of("one").unwrap_err().to_string();
+        assert!(error.contains("is not below /a/link") && error.contains("pwd -P"), "{error}");
     }
 }

@@ -1,9 +1,14 @@
 //! Child processes whose failure is reported whole: command line, folder, exit status and the end of their output.
 
+use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::engine;
 
@@ -15,24 +20,55 @@ const SHOWN_LINES: usize = 30;
 /// # Errors
 /// It cannot be started, or ends with anything but 0.
 pub(crate) fn run(command: &mut Command) -> Result<Vec<u8>> {
-    run_guarded(command, engine::kill_on_interrupt)
+    let child = start(command)?;
+    let _guard = engine::kill_on_interrupt(&child);
+    finish(command, child.wait_with_output())
 }
 
-/// The same in a process group of its own: what the command has started is killed with it at an interrupt.
-pub(crate) fn run_group(command: &mut Command) -> Result<Vec<u8>> {
-    run_guarded(command.process_group(0), engine::kill_group_on_interrupt)
+/// The same in a process group of its own: what the command has started is killed with it at an interrupt, and after `deadline`.
+///
+/// # Errors
+/// Those of [`run`]; it was killed because it still ran then.
+pub(crate) fn run_group(command: &mut Command, deadline: Duration) -> Result<Vec<u8>> {
+    let child = start(command.process_group(0))?;
+    let _guard = engine::kill_group_on_interrupt(&child);
+    let (output, is_late) = wait_for_group(child, deadline);
+    if is_late {
+        let seconds = deadline.as_secs_f64();
+        bail!("`{}` was still running after {seconds} s, and was killed with all that it had started", line(command));
+    }
+    finish(command, output)
 }
 
-fn run_guarded(command: &mut Command, guard: impl FnOnce(&Child) -> engine::Guard) -> Result<Vec<u8>> {
-    let child = command
+fn start(command: &mut Command) -> Result<Child> {
+    command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .with_context(|| format!("cannot start `{}`", line(command)))?;
-    let _guard = guard(&child);
-    let output: Output =
-        child.wait_with_output().with_context(|| format!("cannot wait for `{}`", line(command)))?;
+        .with_context(|| format!("cannot start `{}`", line(command)))
+}
+
+/// Waits until the group that `child` leads has closed its output, which it has to do before `deadline`; whether it did not.
+fn wait_for_group(child: Child, deadline: Duration) -> (io::Result<Output>, bool) {
+    let group = Pid::from_child(&child);
+    let (ended, end) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        let watch = scope.spawn(move || {
+            let is_late = end.recv_timeout(deadline) == Err(RecvTimeoutError::Timeout);
+            if is_late {
+                let _ = kill_process_group(group, Signal::KILL);
+            }
+            is_late
+        });
+        let output = child.wait_with_output();
+        drop(ended);
+        (output, watch.join().unwrap_or(false))
+    })
+}
+
+fn finish(command: &Command, output: io::Result<Output>) -> Result<Vec<u8>> {
+    let output = output.with_context(|| format!("cannot wait for `{}`", line(command)))?;
     if !output.status.success() {
         bail!("{}", describe(command, output.status, &output.stdout, &output.stderr));
     }
@@ -81,6 +117,19 @@ mod tests {
         assert!(error.contains("No such file"), "{error}");
         let error = run(&mut Command::new("no-such-program-here")).unwrap_err();
         assert!(format!("{error:#}").contains("cannot start `no-such-program-here`"));
+    }
+
+    #[test]
+    fn a_group_that_hangs_is_killed_with_all_that_holds_its_output() {
+        let mut hanging = Command::new("sh");
+        hanging.args(["-c", "sleep 600 & exec sleep 600"]);
+        let error = run_group(&mut hanging, Duration::from_millis(50)).unwrap_err().to_string();
+        assert!(error.contains("was still running after 0.05 s"), "{error}");
+        let mut quick = Command::new("sh");
+        let printed = run_group(quick.args(["-c", "echo done"]), Duration::from_secs(600)).unwrap();
+        assert_eq!(printed, b"done\n");
+        let error = run_group(Command::new("sh").args(["-c", "exit 3"]), Duration::from_secs(600));
+        assert!(error.unwrap_err().to_string().contains("ended with exit status: 3"));
     }
 
     #[test]

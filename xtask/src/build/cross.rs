@@ -7,7 +7,7 @@ mod description;
 mod surroundings;
 mod tool;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ use super::compile_rust::{self, ARTIFACTS, cargo_environment};
 use super::room::BASE;
 use super::sources::Workspace;
 use super::{
-    Item, Manifest, TOOLCHAIN, Workshop, below, inside, plan, publish, read, remove_strangers, state_folder,
+    DEADLINE, Item, Manifest, TOOLCHAIN, Workshop, below, inside, plan, publish, read, remove_strangers, state_folder,
     vendor,
 };
 use crate::atomic;
@@ -163,7 +163,7 @@ fn compile(items: &[Item<'_>], target: &Target, yard: &Yard<'_>) -> Result<BTree
     let _spinner = yard.ground.progress.spinner(&format!("compile for {} via cross", target.triple));
     // An interrupt waits until what cross has left in docker is removed.
     let _guard = engine::on_interrupt(|| {});
-    let built = process::run_group(&mut command);
+    let built = process::run_group(&mut command, DEADLINE);
     yard.docker.tidy_up();
     yard.homes.check_untouched()?;
     compile_rust::products(items, &built?, |path| below(&yard.state, path))
@@ -177,23 +177,33 @@ fn compare(
     workshop: &Workshop<'_>,
     crates: &Path,
 ) -> Result<Vec<String>> {
-    let own = compile_rust::build(items, target, workshop, crates)?;
-    let mut different = Vec::new();
-    for item in items {
-        let (one, other) = (&made[item.name], read(&own[item.name])?);
-        if let Some(at) = difference::first_byte(one, &other) {
-            different.push(format!(
-                "{} for {} ({} bytes and {}, different from byte {at} on)",
-                item.name,
-                target.triple,
-                one.len(),
-                other.len()
-            ));
-        }
-    }
+    let files = compile_rust::build(items, target, workshop, crates)?;
+    let own = items.iter().map(|item| Ok((item.name.to_owned(), read(&files[item.name])?)));
+    let different = differences(made, &own.collect::<Result<_>>()?, &target.triple);
     let same = items.len() - different.len();
     println!("dist/{}/{FOLDER}: {same} of {} files are what xtask makes", target.triple, items.len());
     Ok(different)
+}
+
+/// What cross `made` and xtask did not, or otherwise, by name; one text for each.
+fn differences(
+    made: &BTreeMap<String, Vec<u8>>,
+    own: &BTreeMap<String, Vec<u8>>,
+    triple: &str,
+) -> Vec<String> {
+    let names: BTreeSet<&String> = made.keys().chain(own.keys()).collect();
+    let compared = names.into_iter().map(|name| {
+        let [one, other] = [made, own].map(|contents| contents.get(name).map(Vec::as_slice));
+        match (one, other) {
+            (Some(one), Some(other)) => difference::first_byte(one, other).map(|at| {
+                let sizes = format!("{} bytes and {}", one.len(), other.len());
+                format!("{name} for {triple} ({sizes}, different from byte {at} on)")
+            }),
+            (None, _) => Some(format!("{name} for {triple} (not made by cross)")),
+            (_, None) => Some(format!("{name} for {triple} (not made by xtask)")),
+        }
+    });
+    compared.flatten().collect()
 }
 
 #[cfg(test)]
@@ -228,5 +238,24 @@ mod tests {
         assert_eq!(names(&[]), ["ip", "memory"]);
         assert_eq!(names(&["memory"]), ["memory"]);
         assert_eq!(names(&["copied"]), [""; 0]);
+    }
+
+    #[test]
+    fn a_byte_a_length_and_a_file_that_differ_are_told() {
+        let contents = |files: &[(&str, &[u8])]| -> BTreeMap<String, Vec<u8>> {
+            files.iter().map(|(name, content)| ((*name).to_owned(), content.to_vec())).collect()
+        };
+        let made = contents(&[("ip", b"abc"), ("memory", b"abc"), ("redis", b"abc"), ("zip", b"abc")]);
+        assert_eq!(differences(&made, &made, "t"), [""; 0]);
+        let own = contents(&[("ip", b"abc"), ("memory", b"axc"), ("redis", b"abcd"), ("tcp", b"abc")]);
+        assert_eq!(
+            differences(&made, &own, "t"),
+            [
+                "memory for t (3 bytes and 3, different from byte 1 on)",
+                "redis for t (3 bytes and 4, different from byte 3 on)",
+                "tcp for t (not made by cross)",
+                "zip for t (not made by xtask)",
+            ]
+        );
     }
 }

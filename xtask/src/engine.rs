@@ -20,7 +20,8 @@ use crate::lab::Arch;
 use container::{Container, Program};
 pub(crate) use container::{Loan, lend};
 pub(crate) use interrupt::{
-    Guard, give_way_to_interrupt, handle_interrupts, kill_group_on_interrupt, kill_on_interrupt, on_interrupt,
+    Guard, give_way_to_interrupt, handle_interrupts, interrupted, kill_group_on_interrupt, kill_on_interrupt,
+    on_interrupt,
 };
 pub(crate) use sandbox::{Sandbox, run_if_reexecuted};
 

@@ -88,7 +88,8 @@ pub(crate) enum Verb {
     Images(ImagesVerb),
     /// Builds twice, the second time as another user in another folder with all else that can be changed, and compares byte by byte.
     ///
-    /// Exit codes: 0 everything is the same; 1 something differs, and the section, member, value or line is shown with what it comes from.
+    /// Exit codes: 0 everything is the same; 1 something differs, and the section, member, value or line is shown with what it comes from; 2
+    /// something could not be built, and the rest is the same.
     Repro(ReproFlags),
     /// Runs the tests of the workspace.
     Test,

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use clap::ValueEnum as _;
 
 use super::circumstances::{Circumstances, Means, Namespaces};
 use super::place::{SHARED, Scratch};
@@ -17,11 +16,9 @@ use crate::process;
 
 /// Where a build sees the Rust toolchain that runs this, as its user may not enter the folder where that lies.
 pub(super) const RUST: &str = "rust";
-/// Variables that say how this machine reaches others, or which toolchain is meant.
-const KEPT: [&str; 12] = [
+/// Variables that say how this machine reaches others, or which toolchain is meant. What those of xtask's own say, commands are given as options.
+const KEPT: [&str; 10] = [
     "PATH",
-    "DYNLAB_MIRROR",
-    "DYNLAB_SNAPSHOT_MIRROR",
     "DOCKER_HOST",
     "http_proxy",
     "https_proxy",
@@ -73,7 +70,7 @@ pub(super) fn order(
     circumstances: Circumstances,
     means: &Means,
     toolchain: Option<&Path>,
-) -> Result<Order> {
+) -> Order {
     let mut shown = Vec::new();
     let mut cargo = toolchain.map(|root| root.join("bin/cargo"));
     if means.namespaces != Namespaces::None {
@@ -84,16 +81,14 @@ pub(super) fn order(
             shown.push((root.to_owned(), target));
         }
     }
-    let engine = ground.choice.to_possible_value().context("an engine has a name")?;
     let folders = &circumstances.folders;
     let mut env: Vec<(OsString, OsString)> =
         KEPT.iter().filter_map(|name| Some((OsString::from(name), env::var_os(name)?))).collect();
-    let own: [(&str, OsString); 10] = [
+    let own: [(&str, OsString); 9] = [
         ("HOME", folders.home.clone().into()),
         ("CARGO_HOME", folders.home.join(".cargo").into()),
         ("CARGO_MANIFEST_DIR", folders.repository.join("xtask").into()),
         ("DYNLAB_CACHE", folders.cache.clone().into()),
-        ("DYNLAB_ENGINE", engine.get_name().into()),
         ("LC_ALL", circumstances.locale.clone().into()),
         ("TMPDIR", folders.temporary.clone().into()),
         ("TZ", circumstances.time_zone.clone().into()),
@@ -102,7 +97,7 @@ pub(super) fn order(
     ];
     env.extend(own.map(|(name, value)| (name.into(), value)));
     env.extend(cargo.map(|cargo| ("CARGO".into(), cargo.into())));
-    Ok(Order {
+    Order {
         circumstances,
         namespaces: means.namespaces,
         other_user: means.other_user,
@@ -110,7 +105,7 @@ pub(super) fn order(
         program: folder.path.join("xtask"),
         arguments: Vec::new(),
         env,
-    })
+    }
 }
 
 /// The folder of the Rust toolchain that runs this. What stands first on `PATH` may be rustup, which looks for toolchains in the home folder.

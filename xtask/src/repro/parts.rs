@@ -85,7 +85,9 @@ impl Selection {
         let targets: Vec<String> = targets.iter().map(|target| target.triple.clone()).collect();
         let nginxes = nginxes_of(&targets, lab);
         let images = flags.images.clone();
-        Ok((Selection { parts, targets, nginxes, images, fewest_cores: 1 }, left_out))
+        // Plugins have some seconds to load, emulated ones, too: one core of two would be too slow for that.
+        let fewest_cores = if parts.contains(&Part::Matrix) { 2 } else { 1 };
+        Ok((Selection { parts, targets, nginxes, images, fewest_cores }, left_out))
     }
 
     /// What is cheap enough for every push: this machine's own target, images that are small, and what is rendered.
@@ -109,14 +111,25 @@ impl Selection {
         self.nginxes.iter().map(|nginx| nginx.arch).collect()
     }
 
+    /// Whether anything of it is compiled.
+    pub(crate) fn compiles(&self) -> bool {
+        self.parts.iter().any(|part| !matches!(part, Part::Images | Part::Reports))
+    }
+
+    /// Whether anything of it is made of the nginx module.
+    pub(crate) fn needs_module(&self) -> bool {
+        let mut of_module = [Part::Nginx, Part::Release, Part::Dist, Part::Matrix].iter();
+        !self.nginxes.is_empty() && of_module.any(|part| self.parts.contains(part))
+    }
+
     /// The images that building needs, beside those that are made anew.
     pub(crate) fn needed_images(&self, lab: &Lab) -> Vec<String> {
         let mut names = BTreeSet::new();
         let has = |part: Part| self.parts.contains(&part);
-        if self.parts.iter().any(|part| !matches!(part, Part::Images | Part::Reports)) {
+        if self.compiles() {
             names.insert(TOOLCHAIN.to_owned());
         }
-        if has(Part::Nginx) || has(Part::Release) || has(Part::Matrix) {
+        if self.needs_module() {
             names.insert("libclang".to_owned());
             let headers = |nginx: &Nginx| format!("nginx-dev-{}-{}", nginx.version, nginx.arch);
             names.extend(self.nginxes.iter().map(headers));
@@ -243,16 +256,41 @@ mod tests {
         assert!(lab.compilers.iter().all(|compiler| needed.contains(&compiler.image().to_owned())));
         let of_compilers = Product::Manifested("dist/aarch64-unknown-linux-musl/compilers".into());
         assert!(Part::Matrix.products(&all).contains(&of_compilers));
+        assert_eq!(all.fewest_cores, 2, "half of two cores is too little for the matrix");
 
         let musl = ReproFlags { targets: vec!["x86_64-*-musl".into()], ..ReproFlags::default() };
         let (some, left_out) = Selection::of(&musl, &lab).unwrap();
         assert!(!some.parts.contains(&Part::Matrix) && left_out[0].contains("matrix"));
         assert_eq!(some.targets, ["x86_64-unknown-linux-musl"]);
+        assert_eq!(some.fewest_cores, 1);
         // There is no nginx for musl.
         assert!(Part::Nginx.commands(&some, false, Path::new("")).is_empty());
         assert!(Part::Release.commands(&some, false, Path::new("")).is_empty());
         let both = ReproFlags { parts: vec![Part::Matrix], ..musl };
         assert!(Selection::of(&both, &lab).unwrap_err().to_string().contains("--part matrix"));
+    }
+
+    #[test]
+    fn whatever_is_made_of_the_module_has_what_that_is_built_with() {
+        let lab = lab();
+        for part in Part::value_variants() {
+            let of = |target: &str| {
+                let targets = vec![target.to_owned()];
+                let nginxes = nginxes_of(&targets, &lab);
+                Selection { parts: [*part].into(), targets, nginxes, images: Vec::new(), fewest_cores: 1 }
+            };
+            let (gnu, musl) = (of("x86_64-unknown-linux-gnu"), of("x86_64-unknown-linux-musl"));
+            let is_of_it = matches!(part, Part::Nginx | Part::Release | Part::Dist | Part::Matrix);
+            assert_eq!((gnu.needs_module(), musl.needs_module()), (is_of_it, false), "{part:?}");
+            let has = |selection: &Selection, name: &str| {
+                selection.needed_images(&lab).contains(&name.to_owned())
+            };
+            for name in ["libclang", "nginx-dev-1.22-x86_64", "nginx-dev-1.26-x86_64"] {
+                assert_eq!((has(&gnu, name), has(&musl, name)), (is_of_it, false), "{part:?} {name}");
+            }
+            assert!(!has(&gnu, "nginx-dev-1.26-aarch64"), "{part:?}");
+            assert_eq!(has(&gnu, TOOLCHAIN), gnu.compiles(), "{part:?}");
+        }
     }
 
     #[test]

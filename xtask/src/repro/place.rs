@@ -28,8 +28,11 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
+    /// By its physical path, since that is what cargo tells of the packages in there.
     pub(super) fn make(scratch: &Path, name: &str, keep: bool) -> Result<Scratch> {
-        let root = tempfile::Builder::new().prefix("dynlab-repro-").tempdir_in(scratch);
+        let physical = scratch.canonicalize();
+        let root = physical
+            .and_then(|scratch| tempfile::Builder::new().prefix("dynlab-repro-").tempdir_in(scratch));
         let root = root.with_context(|| format!("cannot make a folder in {}", scratch.display()))?.keep();
         let made = Scratch { path: root.join(name), root, keep, _guard: engine::on_interrupt(|| {}) };
         // Whoever builds there is not who made it.
@@ -50,6 +53,24 @@ impl Scratch {
     /// Parts of this machine's cache, as they are.
     pub(super) fn shown(&self) -> PathBuf {
         self.path.join("shown")
+    }
+
+    /// Removes the images that were made in it, but for those that are `used` later. Whoever keeps it to look at keeps them all.
+    pub(super) fn drop_images(&self, used: &BTreeSet<String>) -> Result<()> {
+        if self.keep {
+            return Ok(());
+        }
+        let folder = self.cache().join("images");
+        for entry in fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))? {
+            let (entry, kind) = entry.and_then(|entry| entry.file_type().map(|kind| (entry, kind)))?;
+            let digest = entry.file_name();
+            let digest = digest.to_string_lossy();
+            // A link leads to an image of this machine's cache.
+            if kind.is_dir() && images::is_sha256(&digest) && !used.contains(&*digest) {
+                images::remove_tree(&entry.path())?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -218,5 +239,43 @@ mod tests {
         let root = folder.root.clone();
         drop(folder);
         assert!(!root.exists() && cache.join("images").join(digest("c")).is_dir());
+    }
+
+    #[test]
+    fn of_images_that_were_made_those_stay_that_are_used_or_looked_at() {
+        let scratch = tempfile::tempdir().unwrap();
+        let digest = |digit: &str| digit.repeat(64);
+        let linked = scratch.path().join("image");
+        make_folder(&linked.join("rootfs")).unwrap();
+        let left = |keep: bool| {
+            let folder = Scratch::make(scratch.path(), "site", keep).unwrap();
+            let images = folder.cache().join("images");
+            for name in [digest("a"), digest("b"), ".unfinished-x".to_owned()] {
+                make_folder(&images.join(name).join("rootfs")).unwrap();
+            }
+            link(&linked, &images.join(digest("c"))).unwrap();
+            folder.drop_images(&[digest("b")].into()).unwrap();
+            let names = fs::read_dir(&images).unwrap().map(|entry| entry.unwrap().file_name());
+            let mut names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
+            names.sort();
+            names
+        };
+        let unfinished = || ".unfinished-x".to_owned();
+        assert_eq!(left(false), [unfinished(), digest("b"), digest("c")]);
+        assert_eq!(left(true), [unfinished(), digest("a"), digest("b"), digest("c")]);
+        assert!(linked.join("rootfs").is_dir());
+    }
+
+    #[test]
+    fn a_build_lies_at_its_physical_path_whatever_leads_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let physical = folder.path().canonicalize().unwrap().join("physical");
+        make_folder(&physical).unwrap();
+        let leads_there = folder.path().join("link");
+        link(&physical, &leads_there).unwrap();
+        let made = Scratch::make(&leads_there, "site", false).unwrap();
+        assert!(made.repository().starts_with(&physical), "{}", made.repository().display());
+        let error = Scratch::make(&folder.path().join("none"), "site", false).err().unwrap().to_string();
+        assert!(error.starts_with("cannot make a folder in "), "{error}");
     }
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use clap::ValueEnum as _;
 
 use super::circumstances::{Circumstances, FileSystem, Folders, Means, Namespaces};
 use super::means::{self, RUST};
@@ -18,6 +19,7 @@ use super::stage::Order;
 use crate::engine;
 use crate::error::Stop;
 use crate::ground::Ground;
+use crate::images;
 
 /// The place of one build.
 pub(super) struct Site {
@@ -40,7 +42,7 @@ pub(super) fn own(ground: &Ground) -> Result<Site> {
         name: "first",
         circumstances: Circumstances::present(&ground.repository, &ground.cache)?,
         is_own: true,
-        options: options(ground),
+        options: options(&ground.images)?,
         stage: None,
         folder: None,
     })
@@ -56,7 +58,7 @@ pub(super) fn copy(ground: &Ground, scratch: &Path, keep: bool, known: &BTreeSet
         name: "first",
         circumstances: Circumstances::present(&folder.repository(), &folder.cache())?,
         is_own: false,
-        options: options(ground),
+        options: options(&ground.images)?,
         stage: None,
         folder: Some(folder),
     })
@@ -92,8 +94,8 @@ pub(super) fn elsewhere(
         let circumstances = first.others(folders.clone(), means, fewest_cores);
         means::order(ground, &folder, circumstances, means, toolchain.as_deref())
     };
-    let means = means::best(ground.choice, first.user.uid == 0, &|means| means::rehearse(&order(means)?))?;
-    let order = order(&means)?;
+    let means = means::best(ground.choice, first.user.uid == 0, &|means| means::rehearse(&order(means)))?;
+    let order = order(&means);
     lay_out(&ground.repository, &folder, order.circumstances.umask)?;
     share(&folder, known, |name| ground.cache.join(name), means.namespaces)?;
     if means.other_user && means.namespaces == Namespaces::Plain {
@@ -103,7 +105,7 @@ pub(super) fn elsewhere(
         name: "second",
         circumstances: order.circumstances.clone(),
         is_own: false,
-        options: options(ground),
+        options: options(&ground.images)?,
         stage: Some(order),
         folder: Some(folder),
     };
@@ -121,10 +123,15 @@ impl Site {
         self.folder.as_ref().map_or_else(|| self.circumstances.folders.cache.clone(), Scratch::shown)
     }
 
+    /// Removes the images that were made there, but for those that are `used` later: digests in hex.
+    pub(super) fn drop_images(&self, used: &BTreeSet<String>) -> Result<()> {
+        self.folder.as_ref().map_or(Ok(()), |folder| folder.drop_images(used))
+    }
+
     /// Runs a command of this program there, to its end. What it prints goes to stderr.
     ///
     /// # Errors
-    /// [`Stop::Disagreement`] where it found one; else the command line, and how it ended.
+    /// [`Stop::Disagreement`] where it found one, [`Stop::NotRun`] where it could not run everything; else the command line, and how it ended.
     pub(super) fn run(&self, words: &[String]) -> Result<()> {
         let line = format!("cargo xtask {}", words.join(" "));
         eprintln!("repro: {} build: {line}", self.name);
@@ -155,6 +162,10 @@ impl Site {
                 "`{line}` found a difference in the {} build, in {place}; it stands above",
                 self.name
             ))),
+            Some(3) => bail!(Stop::NotRun(format!(
+                "`{line}` could not run everything in the {} build, in {place}; why stands above",
+                self.name
+            ))),
             _ => {
                 bail!("`{line}` ended with {status} in the {} build, in {place}; why stands above", self.name)
             }
@@ -162,6 +173,44 @@ impl Site {
     }
 }
 
-fn options(ground: &Ground) -> Vec<OsString> {
-    if ground.images.locked { vec!["--locked".into()] } else { Vec::new() }
+/// The global options that say what `images` does, whether that was given by flags or by variables.
+fn options(images: &images::Options) -> Result<Vec<OsString>> {
+    let engine = images.engine.to_possible_value().context("an engine has a name")?;
+    let mut options: Vec<OsString> = vec!["--engine".into(), engine.get_name().into()];
+    let mirrors = [("--mirror", &images.mirror), ("--snapshot-mirror", &images.snapshot_mirror)];
+    for (flag, address) in mirrors {
+        options.extend(address.iter().flat_map(|address| [flag.into(), address.into()]));
+    }
+    if images.locked {
+        options.push("--locked".into());
+    }
+    Ok(options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::EngineChoice;
+
+    #[test]
+    fn builds_are_told_all_that_this_was_told_of_images_and_engines() {
+        let given = |engine, mirror: Option<&str>, snapshot: Option<&str>, locked| {
+            let images = images::Options {
+                repository: PathBuf::new(),
+                cache: PathBuf::new(),
+                mirror: mirror.map(str::to_owned),
+                snapshot_mirror: snapshot.map(str::to_owned),
+                keyring: PathBuf::new(),
+                engine,
+                locked,
+            };
+            let options = options(&images).unwrap();
+            options.join(std::ffi::OsStr::new(" ")).into_string().unwrap()
+        };
+        assert_eq!(given(EngineChoice::Sandbox, None, None, false), "--engine sandbox");
+        assert_eq!(
+            given(EngineChoice::Docker, Some("http://a"), Some("http://b"), true),
+            "--engine docker --mirror http://a --snapshot-mirror http://b --locked"
+        );
+    }
 }

@@ -1,7 +1,7 @@
 //! Two builds of a copy of the repository: they are the same, or it is said where they are not.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, UNIX_EPOCH};
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::tool::{Lab, skip};
 
-/// A clone of what is worked on, to be spoilt, and a folder for builds that every user can enter.
+/// A clone of what is worked on, to be spoilt, and a folder for builds that every user can enter, to which a link leads.
 struct Clone {
     folder: TempDir,
 }
@@ -34,21 +34,27 @@ impl Clone {
         }
         git(&clone.repository(), &["init", "--quiet"]);
         fs::create_dir(clone.scratch()).unwrap();
+        symlink(clone.scratch(), clone.root().join("link")).unwrap();
         Some(clone)
     }
 
+    /// As builds are told to lie: without any link.
+    fn root(&self) -> PathBuf {
+        self.folder.path().canonicalize().unwrap()
+    }
+
     fn repository(&self) -> PathBuf {
-        self.folder.path().join("clone")
+        self.root().join("clone")
     }
 
     fn scratch(&self) -> PathBuf {
-        self.folder.path().join("scratch")
+        self.root().join("scratch")
     }
 
-    /// `xtask repro --once` with these options.
+    /// `xtask repro` with these options.
     fn repro(&self, options: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-        command.args(["repro", "--once", "--scratch"]).arg(self.scratch()).args(options);
+        command.args(["repro", "--scratch"]).arg(self.root().join("link")).args(options);
         command.env("CARGO_MANIFEST_DIR", self.repository().join("xtask")).env_remove("DYNLAB_ENGINE");
         let output = command.output().unwrap();
         let left: Vec<_> = fs::read_dir(self.scratch()).unwrap().collect();
@@ -81,7 +87,7 @@ fn reports_are_rendered_elsewhere_and_compared() {
     let Some(clone) = Clone::new() else { return };
     let page = clone.repository().join("bench-results/matrix/README.md");
     let user = if geteuid().is_root() { "somebody-else (54321:54321)" } else { "somebody-else (0:0)" };
-    let same = clone.repro(&["--part", "reports"]);
+    let same = clone.repro(&["--once", "--part", "reports"]);
     check(
         &same,
         0,
@@ -94,8 +100,21 @@ fn reports_are_rendered_elsewhere_and_compared() {
     let place = format!("bench-results/matrix/README.md: line {line}\n");
     let (first, second) = (clone.repository(), clone.scratch());
     let sides = [first, second].map(|folder| folder.display().to_string());
-    let other = clone.repro(&["--part", "reports"]);
+    let other = clone.repro(&["--once", "--part", "reports"]);
     check(&other, 1, &[&place, "| fails |", "| works |", &sides[0], &sides[1], "error: 1 of the files"]);
+    // Rendered in copies, both times.
+    let copies = clone.repro(&["--part", "reports"]);
+    check(&copies, 0, &["/one/repository and ", "first build: cargo xtask matrix render", "all the same"]);
+}
+
+#[test]
+fn what_cannot_be_built_is_told_with_the_command_and_the_build() {
+    let Some(clone) = Clone::new() else { return };
+    let report = clone.repository().join("bench-results/matrix/matrix.json");
+    fs::write(&report, "{}").unwrap();
+    let output = clone.repro(&["--once", "--part", "reports"]);
+    let failed = "reports: FAILED: `cargo xtask matrix render` ended with exit status: 2 in the second build";
+    check(&output, 2, &[failed, "error: reports failed, and why stands above"]);
 }
 
 /// `lab.toml` with one plugin, compiled from `source`.
@@ -125,7 +144,7 @@ fn a_build_that_takes_the_time_is_found_by_section_and_offset() {
     let source = "plugins/fixtures/seeded.c";
     let file = clone.repository().join(source);
     fs::write(clone.repository().join("lab.toml"), lab(source)).unwrap();
-    let artifacts = ["--part", "artifacts"];
+    let artifacts = ["--once", "--part", "artifacts"];
 
     let text = |when: &str| {
         format!(
@@ -147,4 +166,15 @@ fn a_build_that_takes_the_time_is_found_by_section_and_offset() {
         "error: 2 of the files are not the same in both builds",
     ];
     check(&different, 1, &parts);
+
+    // A part that cannot be built keeps none behind it from being looked at.
+    fs::write(&file, "#error on purpose\n").unwrap();
+    let failed = clone.repro(&["--once", "--part", "artifacts", "--part", "reports"]);
+    let parts = [
+        "artifacts: FAILED: `cargo xtask build --target x86_64-unknown-linux-gnu` ended with exit status: 2 in the first build",
+        "artifacts: FAILED: `cargo xtask build --target x86_64-unknown-linux-gnu` ended with exit status: 2 in the second build",
+        "second build: cargo xtask codegen",
+        "error: artifacts",
+    ];
+    check(&failed, 1, &parts);
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::bench::SuiteName;
-use crate::ci::Step;
+use crate::ci::{Skippable, Step};
 use crate::engine::{EngineChoice, Mount};
 use crate::lab::Arch;
 use crate::matrix::Shard;
@@ -98,6 +98,9 @@ pub(crate) enum Verb {
         /// Steps to run, in the order given.
         #[arg(value_enum)]
         steps: Vec<Step>,
+        /// Checks that are to fail where this machine lacks something for them, instead of being skipped; several with commas between.
+        #[arg(long, value_enum, value_name = "CHECK", value_delimiter = ',', env = "DYNLAB_REQUIRE")]
+        require: Vec<Skippable>,
     },
     /// Writes generated sources (the C header of the contract, and Cross.toml).
     Codegen {

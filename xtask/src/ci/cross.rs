@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use super::skip::{Skippable, skip};
 use crate::build::cross;
 use crate::engine::docker_engine;
 use crate::ground::Ground;
@@ -18,12 +19,14 @@ const ONLY: [&str; 3] = ["plugin-probe", "ip", "compress"];
 /// Builds [`ONLY`] for [`TARGETS`] via cross and without it, and compares.
 ///
 /// An engine is installed and started where there is none. Who may not do that, or has no rustup, gets a line that says what was skipped.
-pub(super) fn check(ground: &Ground) -> Result<()> {
+///
+/// # Errors
+/// Files that differ; something is missing, and it is `required`.
+pub(super) fn check(required: &[Skippable], ground: &Ground) -> Result<()> {
     if let Some(reason) =
         docker_engine::cannot_ensure().or_else(|| cross::check().err().map(|error| error.to_string()))
     {
-        eprintln!("skipped: builds via cross ({reason})");
-        return Ok(());
+        return skip(Skippable::Cross, reason, required);
     }
     let daemon = docker_engine::ensure_engine(&ground.cache)?;
     let mut command = Command::new(env::current_exe().context("cannot name this program")?);

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use super::skip::{Skippable, skip};
 use crate::engine::{self, docker_engine};
 use crate::ground::Ground;
 use crate::lab::Lab;
@@ -17,10 +18,12 @@ const SERVICE_TESTS: &[&str] = &["test-services", "redis-cache", "fib-demo", "ba
 /// machine, which is not for a check to do. Then the tests that start services, with these in docker, too.
 ///
 /// An engine is installed and started where there is none. Who may not do that gets a line that says what was skipped.
-pub(crate) fn check(ground: &Ground) -> Result<()> {
+///
+/// # Errors
+/// A report that differs, a test that fails; there can be no engine, and it is `required`.
+pub(crate) fn check(required: &[Skippable], ground: &Ground) -> Result<()> {
     if let Some(reason) = docker_engine::cannot_ensure() {
-        eprintln!("skipped: the matrix and services with docker ({reason})");
-        return Ok(());
+        return skip(Skippable::Docker, reason, required);
     }
     let daemon = docker_engine::ensure_engine(&ground.cache)?;
     let lab = Lab::read(&ground.repository)?;
@@ -38,7 +41,7 @@ pub(crate) fn check(ground: &Ground) -> Result<()> {
     for package in SERVICE_TESTS {
         tests.args(["--package", package]);
     }
-    tests.envs(super::services_for_tests(ground)?).env("DYNLAB_TEST_DOCKER", "1");
+    tests.envs(super::services_for_tests(required, ground)?).env("DYNLAB_TEST_DOCKER", "1");
     if let Some(address) = daemon.host() {
         tests.env("DOCKER_HOST", address);
     }

@@ -11,6 +11,7 @@ mod package;
 mod published;
 mod room;
 pub(crate) mod semver;
+mod skip;
 mod workflows;
 
 use std::ffi::OsString;
@@ -21,6 +22,8 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 
+pub(crate) use self::skip::Skippable;
+use self::skip::skip;
 use crate::bench;
 use crate::dist;
 use crate::engine;
@@ -77,19 +80,19 @@ const MACHINES: usize = 3;
 /// Images of services that tests start.
 const SERVICES: &[&str] = &["redis", "nginx-1.22-x86_64", "nginx-1.26-x86_64", "nginx-1.22-aarch64"];
 
-/// Runs `steps`, or all of them when it is empty, and stops at the first that fails.
-pub(crate) fn run(steps: &[Step], ground: &Ground) -> Result<()> {
+/// Runs `steps`, or all of them when it is empty, and stops at the first that fails. What is `required` is not skipped where something is missing.
+pub(crate) fn run(steps: &[Step], required: &[Skippable], ground: &Ground) -> Result<()> {
     let all = Step::value_variants();
     for &step in if steps.is_empty() { all } else { steps } {
         let started = Instant::now();
         eprintln!("ci: {} ...", step.name());
-        run_step(step, ground).with_context(|| format!("ci step {}", step.name()))?;
+        run_step(step, required, ground).with_context(|| format!("ci step {}", step.name()))?;
         eprintln!("ci: {} passed in {:.1} s", step.name(), started.elapsed().as_secs_f64());
     }
     Ok(())
 }
 
-fn run_step(step: Step, ground: &Ground) -> Result<()> {
+fn run_step(step: Step, required: &[Skippable], ground: &Ground) -> Result<()> {
     match step {
         Step::Arrows => arrows::check(&ground.repository),
         Step::Generated => generated::check(ground),
@@ -98,15 +101,18 @@ fn run_step(step: Step, ground: &Ground) -> Result<()> {
         Step::Lint => in_image::lint(ground),
         Step::Msrv => msrv::check(ground),
         Step::Repro => repro::prove(ground),
-        Step::Inspect => inspect::check(ground),
+        Step::Inspect => match inspect::check(ground)? {
+            None => Ok(()),
+            Some(reason) => skip(Skippable::Gallery, reason, required),
+        },
         Step::Package => package::check(ground),
         Step::Semver => semver::check(ground),
         Step::Dist => dist::prove(ground),
         Step::Bench => bench::prove(ground),
-        Step::Docker => docker::check(ground),
-        Step::Cross => cross::check(ground),
+        Step::Docker => docker::check(required, ground),
+        Step::Cross => cross::check(required, ground),
         Step::Fuzz => fuzz::check(ground),
-        Step::Test => test(ground),
+        Step::Test => test(required, ground),
         Step::Matrix => {
             let report = ReportFlags { check: true, json: false };
             matrix::run(&MatrixFlags { report, timings: true, ..MatrixFlags::default() }, ground)?;
@@ -116,8 +122,8 @@ fn run_step(step: Step, ground: &Ground) -> Result<()> {
 }
 
 /// `cargo xtask test`: the tests of the whole workspace, with the cargo that runs this.
-pub(crate) fn test(ground: &Ground) -> Result<()> {
-    let services = services_for_tests(ground)?;
+pub(crate) fn test(required: &[Skippable], ground: &Ground) -> Result<()> {
+    let services = services_for_tests(required, ground)?;
     let cargo =
         |args: &[&str]| process::run_shown(cargo(&ground.repository).args(args).envs(services.clone()));
     // All of what fails, not the first only: a run takes long.
@@ -130,8 +136,7 @@ pub(crate) fn test(ground: &Ground) -> Result<()> {
     if has_cxx() {
         cargo(&["test", "--locked", "--package", "plugin-abi", "--test", "it", "--", "--ignored"])
     } else {
-        eprintln!("skipped: the header read by C++ (no `c++` here; install g++)");
-        Ok(())
+        skip(Skippable::Header, "no `c++` here; install g++", required)
     }
 }
 
@@ -148,7 +153,7 @@ fn has_cxx() -> bool {
 }
 
 /// Variables for tests that start services from images: which xtask does it, and whether one that does not start is a failure.
-fn services_for_tests(ground: &Ground) -> Result<Vec<(&'static str, OsString)>> {
+fn services_for_tests(required: &[Skippable], ground: &Ground) -> Result<Vec<(&'static str, OsString)>> {
     let xtask = std::env::current_exe().context("cannot name this program")?;
     let mut variables = vec![("DYNLAB_XTASK", xtask.into_os_string())];
     match ground.engine([])?.check(engine::native()) {
@@ -163,7 +168,7 @@ fn services_for_tests(ground: &Ground) -> Result<Vec<(&'static str, OsString)>> 
             }
         }
         Err(reason) => {
-            eprintln!("skipped: tests with services from images ({reason})");
+            skip(Skippable::Services, reason, required)?;
             variables.push(("DYNLAB_SERVICES_REQUIRED", "0".into()));
         }
     }

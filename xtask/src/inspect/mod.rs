@@ -107,10 +107,11 @@ fn predict(place: &Place, subjects: &[&Subject]) -> Result<(Vec<Verdict>, Option
 }
 
 /// Files that are odd in one way each, opened in every host; and every prediction for files of the galleries, compared with the committed one.
+/// Gives the reason where the latter is not done.
 ///
 /// # Errors
 /// [`Stop::Disagreement`] when one is not as expected or committed, [`Stop::NotRun`] when a host cannot run here.
-pub(crate) fn check(ground: &Ground) -> Result<()> {
+pub(crate) fn check(ground: &Ground) -> Result<Option<String>> {
     odd::check(ground)?;
     gallery::check_predictions(ground)
 }

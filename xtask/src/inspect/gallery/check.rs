@@ -55,22 +55,19 @@ pub(crate) fn check_committed(ground: &Ground) -> Result<()> {
     Ok(())
 }
 
-/// Predicts every cell once more and compares with the committed report; opens nothing. Where the images are not there it says so, since fetching them takes
-/// longer than all the rest.
+/// Predicts every cell once more and compares with the committed report; opens nothing. Where the images are not there it gives that as the reason why
+/// nothing was predicted, since fetching them takes longer than all the rest.
 ///
 /// # Errors
 /// [`Stop::Disagreement`] with the first file whose prediction has changed.
-pub(in crate::inspect) fn check_predictions(ground: &Ground) -> Result<()> {
+pub(in crate::inspect) fn check_predictions(ground: &Ground) -> Result<Option<String>> {
     let missing: Vec<String> = images::unready(&ground.images)?
         .into_iter()
         .filter(|name| name.starts_with(exhibits::PREFIX))
         .collect();
     if !missing.is_empty() {
         let images = missing.join(" ");
-        eprintln!(
-            "skipped: predictions for modules of others (not unpacked: `cargo xtask images build {images}`)"
-        );
-        return Ok(());
+        return Ok(Some(format!("not unpacked: `cargo xtask images build {images}`")));
     }
     let report = GalleryReport::committed(&ground.repository)?;
     let committed = by_cell(&report);
@@ -100,7 +97,7 @@ pub(in crate::inspect) fn check_predictions(ground: &Ground) -> Result<()> {
         )));
     }
     eprintln!("{seen} predictions for modules of others are those of {FILE}");
-    Ok(())
+    Ok(None)
 }
 
 /// Every finding by file and host.

@@ -365,7 +365,7 @@ pub(crate) struct ReproFlags {
     /// Only this part; may be repeated.
     #[arg(long = "part", value_enum, value_name = "PART")]
     pub(crate) parts: Vec<Part>,
-    /// Only this target; may be repeated. Leaves the matrix out.
+    /// Only this target; may be repeated. Leaves out the matrix and what is inspected.
     #[arg(long = "target", value_name = "TRIPLE")]
     pub(crate) targets: Vec<String>,
     /// Of images only this one; may be repeated.

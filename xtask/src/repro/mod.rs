@@ -76,12 +76,12 @@ fn twice(selection: &Selection, flags: &ReproFlags, lab: &Lab, ground: &Ground) 
     println!("{}", table(&first.circumstances, &second.circumstances, &means));
 
     let clues = clues(&first.circumstances, &second.circumstances);
-    let needed = selection.needed_images(lab);
-    // No names would be those of all.
-    let used = if needed.is_empty() { BTreeSet::new() } else { digests(&ground.images, &needed)? };
     let builds = [(first.name, first.repository()), (second.name, second.repository())];
     let mut outcomes = Vec::new();
     for &part in &selection.parts {
+        let needed = selection.images_needed_after(part, lab);
+        // No names would be those of all.
+        let used = if needed.is_empty() { BTreeSet::new() } else { digests(&ground.images, &needed)? };
         let outcome = build_both(part, selection, [&first, &second], &clues, &used)?;
         print!("{}", outcome.tell(builds));
         outcomes.push(outcome);
@@ -110,9 +110,7 @@ fn build_both(
             }
             failures.push(error);
         }
-        if part == Part::Images {
-            site.drop_images(used)?;
-        }
+        site.drop_images(used)?;
     }
     let compared = match compare(&part.products(selection), sites.map(Site::repository), clues) {
         Ok(compared) => compared,

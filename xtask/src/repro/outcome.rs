@@ -33,7 +33,8 @@ impl Outcome {
         let line = match (differences.len(), files) {
             // What is the same where something was not built says little.
             (0, _) if !self.failures.is_empty() => None,
-            (0, 0) => Some("all as their locks say".to_owned()),
+            (0, 0) if self.part == Part::Images => Some("all as their locks say".to_owned()),
+            (0, 0) => Some("all as in the committed report".to_owned()),
             (0, _) => Some(format!("{files} files, {:.1} MB, all the same", *bytes as f64 / 1e6)),
             (number, _) => Some(format!("{number} of {files} files DIFFER")),
         };
@@ -124,6 +125,8 @@ mod tests {
     #[test]
     fn a_part_is_told_with_its_failures_and_the_first_of_its_differences() {
         assert_eq!(tell(&outcome(Part::Images, 0, 0, vec![])), "images: all as their locks say\n");
+        let predicted = tell(&outcome(Part::Inspect, 0, 0, vec![]));
+        assert_eq!(predicted, "inspect: all as in the committed report\n");
         assert_eq!(tell(&outcome(Part::Dist, 3, 0, vec![])), "dist: 3 files, 2.5 MB, all the same\n");
         let failed = outcome(Part::Images, 0, 0, vec![anyhow!("no such file").context("it ended")]);
         assert_eq!(tell(&failed), "images: FAILED: it ended: no such file\n");

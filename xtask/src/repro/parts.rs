@@ -17,6 +17,8 @@ use crate::lab::{Arch, Lab, Libc, Nginx, Target};
 pub(crate) enum Part {
     /// Images, from the files that their locks name.
     Images,
+    /// Files that are odd in one way each, opened in every host, and predictions for modules of others, compared with the committed report.
+    Inspect,
     /// Programs, plugins and fixtures.
     Artifacts,
     /// The nginx module, for every nginx.
@@ -77,6 +79,8 @@ impl Selection {
             if !flags.targets.is_empty() {
                 parts.remove(&Part::Matrix);
                 left_out.push("the matrix, which is of all targets".to_owned());
+                parts.remove(&Part::Inspect);
+                left_out.push("what is inspected, which is of all hosts".to_owned());
             }
         } else if parts.contains(&Part::Matrix) && !flags.targets.is_empty() {
             bail!("the matrix is of all targets; leave out --target, or --part matrix");
@@ -85,8 +89,9 @@ impl Selection {
         let targets: Vec<String> = targets.iter().map(|target| target.triple.clone()).collect();
         let nginxes = nginxes_of(&targets, lab);
         let images = flags.images.clone();
-        // Plugins have some seconds to load, emulated ones, too: one core of two would be too slow for that.
-        let fewest_cores = if parts.contains(&Part::Matrix) { 2 } else { 1 };
+        // What is loaded has some seconds for that, under emulation, too: one core of two would be too slow.
+        let loads = parts.contains(&Part::Matrix) || parts.contains(&Part::Inspect);
+        let fewest_cores = if loads { 2 } else { 1 };
         Ok((Selection { parts, targets, nginxes, images, fewest_cores }, left_out))
     }
 
@@ -137,13 +142,25 @@ impl Selection {
         if has(Part::Release) {
             names.extend(self.arches().iter().map(|arch| format!("ngx-backend-base-{arch}")));
         }
-        if has(Part::Matrix) {
+        if has(Part::Matrix) || has(Part::Inspect) {
             names.insert("emulator".to_owned());
             names.extend(lab.hosts.iter().map(|host| host.name.clone()));
+        }
+        if has(Part::Inspect) {
+            let suites = lab.hosts.iter().filter_map(|host| host.name.strip_suffix("-gnu"));
+            names.extend(suites.map(|suite| format!("gallery-{suite}")));
+        }
+        if has(Part::Matrix) {
             names.extend(lab.nginxes.iter().map(|nginx| nginx.name.clone()));
             names.extend(lab.compilers.iter().map(|compiler| compiler.image().to_owned()));
         }
         names.into_iter().collect()
+    }
+
+    /// Those that the parts behind `part` need.
+    pub(crate) fn images_needed_after(&self, part: Part, lab: &Lab) -> Vec<String> {
+        let parts = self.parts.iter().copied().filter(|other| *other > part).collect();
+        Selection { parts, ..self.clone() }.needed_images(lab)
     }
 }
 
@@ -169,13 +186,14 @@ impl Part {
         };
         let arches = || selection.arches().iter().map(Arch::to_string).collect::<Vec<_>>();
         match self {
-            Part::Images | Part::Reports if own => Vec::new(),
+            Part::Images | Part::Inspect | Part::Reports if own => Vec::new(),
             Part::Images => {
                 let beside = beside.display().to_string();
                 let mut command = words(&["images", "verify", "--beside", &beside]);
                 command.extend(selection.images.iter().cloned());
                 vec![command]
             }
+            Part::Inspect => vec![words(&["ci", "inspect", "--require", "gallery"])],
             Part::Artifacts => vec![with_each(&["build"], "--target", selection.targets.clone())],
             Part::Nginx => arches().iter().map(|arch| words(&["nginx", "--arch", arch])).collect(),
             Part::Release if arches().is_empty() => Vec::new(),
@@ -192,7 +210,7 @@ impl Part {
         }
     }
 
-    /// What it makes. Images are compared where they are made.
+    /// What it makes. Images and predictions are compared where they are made.
     pub(crate) fn products(self, selection: &Selection) -> Vec<Product> {
         let built_for = |target: &str| Path::new("dist").join(target);
         let of_nginx = |rest: &str| {
@@ -203,7 +221,7 @@ impl Part {
             folders.map(|folder| Product::Manifested(folder.join(rest))).collect::<Vec<_>>()
         };
         match self {
-            Part::Images => Vec::new(),
+            Part::Images | Part::Inspect => Vec::new(),
             Part::Artifacts => {
                 selection.targets.iter().map(|target| Product::Manifested(built_for(target))).collect()
             }
@@ -257,10 +275,19 @@ mod tests {
         let of_compilers = Product::Manifested("dist/aarch64-unknown-linux-musl/compilers".into());
         assert!(Part::Matrix.products(&all).contains(&of_compilers));
         assert_eq!(all.fewest_cores, 2, "half of two cores is too little for the matrix");
+        let locks = std::fs::read_dir(crate::paths::repository().unwrap().join("containers/gallery"));
+        let names = locks.unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let galleries: Vec<String> = names.filter_map(|name| Some(name.strip_suffix(".lock")?.to_owned())).collect();
+        assert!(!galleries.is_empty() && galleries.iter().all(|gallery| needed.contains(gallery)), "{galleries:?}");
+        let later = all.images_needed_after(Part::Inspect, &lab);
+        assert!(later.iter().all(|name| needed.contains(name) && !galleries.contains(name)), "{later:?}");
+        assert!(later.contains(&lab.hosts[0].name) && later.contains(&"libclang".to_owned()));
+        assert!(all.images_needed_after(Part::Matrix, &lab).is_empty());
 
         let musl = ReproFlags { targets: vec!["x86_64-*-musl".into()], ..ReproFlags::default() };
         let (some, left_out) = Selection::of(&musl, &lab).unwrap();
         assert!(!some.parts.contains(&Part::Matrix) && left_out[0].contains("matrix"));
+        assert!(!some.parts.contains(&Part::Inspect) && left_out[1].contains("inspected"));
         assert_eq!(some.targets, ["x86_64-unknown-linux-musl"]);
         assert_eq!(some.fewest_cores, 1);
         // There is no nginx for musl.
@@ -324,6 +351,8 @@ mod tests {
         assert_eq!(lines(Part::Dist, false), [build.replace("build", "dist")]);
         assert_eq!(lines(Part::Images, false), ["images verify --beside /cache toolchain"]);
         assert!(lines(Part::Images, true).is_empty() && lines(Part::Reports, true).is_empty());
+        assert_eq!(lines(Part::Inspect, false), ["ci inspect --require gallery"]);
+        assert!(lines(Part::Inspect, true).is_empty());
         assert_eq!(lines(Part::Nginx, false), ["nginx --arch x86_64"]);
         assert_eq!(lines(Part::Release, false), ["release --arch x86_64"]);
         assert_eq!(

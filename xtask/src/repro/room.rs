@@ -15,10 +15,10 @@ use super::parts::{Part, Selection};
 /// Memory that folders can be made in, on most machines.
 const MEMORY: &str = "/dev/shm";
 /// What a build of one target takes with everything that is made of it, in bytes and generously; what all images take that are made
-/// anew; what those of them take that the parts behind them use; and what everything else does.
-const TARGET_NEEDS: u64 = 3 << 29;
+/// anew; what those of them take that are used when something is compiled; and what everything else does.
+const TARGET_NEEDS: u64 = 5 << 28;
 const IMAGES_NEED: u64 = 9 << 30;
-const USED_IMAGES_NEED: u64 = 4 << 30;
+const USED_IMAGES_NEED: u64 = 9 << 29;
 const REST_NEEDS: u64 = 1 << 30;
 
 /// How many bytes a build takes, at most. One that is kept keeps all of its images.

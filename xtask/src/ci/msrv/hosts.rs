@@ -13,7 +13,10 @@ use crate::ground::Ground;
 /// What there are images for, as major and minor version.
 const COMPILERS: [(u64, u64); 1] = [(1, 85)];
 
-/// Has each of `crates` checked, with all its features, by the compiler that it promises.
+/// The most and the least that somebody may link of a crate; without its features it may lack what only they bring in.
+const FEATURES: [&str; 2] = ["--all-features", "--no-default-features"];
+
+/// Has each of `crates` checked, with all its features and with none, by the compiler that it promises.
 ///
 /// # Errors
 /// [`Stop::Disagreement`] naming the crate and the compiler, when the promise is not kept or cannot be checked.
@@ -23,14 +26,15 @@ pub(super) fn check(crates: &[&Package], ground: &Ground, engine: &dyn Engine) -
         let image = ground.image(&name)?;
         let output = ground.repository.join("target").join("lab").join("msrv-checks").join(&name);
         let room = room::with_crates(engine, &image, ground.repository.clone(), output, ground)?;
-        let argv =
-            room::cargo(&["check", "--locked", "--offline", "--all-features", "--package", &package.name]);
-        room.run(&argv, build::cargo_environment("checks"), None).map_err(|error| {
-            error.context(Stop::Disagreement(format!(
-                "{} does not build with the compiler of image {name}, which its `rust-version` promises; write what that compiler understands, take older crates, or raise `rust-version`",
-                package.name
-            )))
-        })?;
+        for features in FEATURES {
+            let argv = room::cargo(&["check", "--locked", "--offline", features, "--package", &package.name]);
+            room.run(&argv, build::cargo_environment("checks"), None).map_err(|error| {
+                error.context(Stop::Disagreement(format!(
+                    "{} does not build {features} with the compiler of image {name}, which its `rust-version` promises; write what that compiler understands, take older crates, or raise `rust-version`",
+                    package.name
+                )))
+            })?;
+        }
     }
     Ok(())
 }

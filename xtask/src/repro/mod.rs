@@ -127,12 +127,16 @@ fn build_both(
 
 /// Fetches all that the second build cannot fetch for itself, makes the images that are not made anew, and gives the digests of those.
 fn provide(selection: &Selection, lab: &Lab, ground: &Ground) -> Result<BTreeSet<String>> {
-    let anew = if selection.parts.contains(&Part::Images) {
+    let mut anew = BTreeSet::new();
+    if selection.parts.contains(&Part::Images) {
         images::fetch_all(&ground.images, &selection.images)?;
-        digests(&ground.images, &selection.images)?
-    } else {
-        BTreeSet::new()
-    };
+        anew.extend(digests(&ground.images, &selection.images)?);
+    }
+    // All that is in them is read, and another user may not read all that somebody's image has.
+    if !selection.galleries.is_empty() {
+        images::fetch_all(&ground.images, &selection.galleries)?;
+        anew.extend(digests(&ground.images, &selection.galleries)?);
+    }
     let needed = selection.needed_images(lab);
     if !needed.is_empty() {
         images::build(&ground.images, &needed)?;

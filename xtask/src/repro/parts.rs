@@ -44,6 +44,8 @@ pub(crate) struct Selection {
     pub(crate) nginxes: Vec<Nginx>,
     /// Names; empty for all.
     pub(crate) images: Vec<String>,
+    /// Names of the images whose modules are inspected, each in one architecture and suite of the hosts.
+    pub(crate) galleries: Vec<String>,
     /// On fewer cores it would take too long.
     pub(crate) fewest_cores: usize,
 }
@@ -89,10 +91,11 @@ impl Selection {
         let targets: Vec<String> = targets.iter().map(|target| target.triple.clone()).collect();
         let nginxes = nginxes_of(&targets, lab);
         let images = flags.images.clone();
+        let galleries = if parts.contains(&Part::Inspect) { galleries_of(lab) } else { Vec::new() };
         // What is loaded has some seconds for that, under emulation, too: one core of two would be too slow.
         let loads = parts.contains(&Part::Matrix) || parts.contains(&Part::Inspect);
         let fewest_cores = if loads { 2 } else { 1 };
-        Ok((Selection { parts, targets, nginxes, images, fewest_cores }, left_out))
+        Ok((Selection { parts, targets, nginxes, images, galleries, fewest_cores }, left_out))
     }
 
     /// What is cheap enough for every push: this machine's own target, images that are small, and what is rendered.
@@ -107,6 +110,7 @@ impl Selection {
             nginxes: nginxes_of(&targets, lab),
             targets,
             images,
+            galleries: Vec::new(),
             fewest_cores: 2,
         }
     }
@@ -147,8 +151,7 @@ impl Selection {
             names.extend(lab.hosts.iter().map(|host| host.name.clone()));
         }
         if has(Part::Inspect) {
-            let suites = lab.hosts.iter().filter_map(|host| host.name.strip_suffix("-gnu"));
-            names.extend(suites.map(|suite| format!("gallery-{suite}")));
+            names.extend(self.galleries.iter().cloned());
         }
         if has(Part::Matrix) {
             names.extend(lab.nginxes.iter().map(|nginx| nginx.name.clone()));
@@ -162,6 +165,11 @@ impl Selection {
         let parts = self.parts.iter().copied().filter(|other| *other > part).collect();
         Selection { parts, ..self.clone() }.needed_images(lab)
     }
+}
+
+fn galleries_of(lab: &Lab) -> Vec<String> {
+    let platforms = lab.hosts.iter().filter_map(|host| host.name.strip_suffix("-gnu"));
+    platforms.map(|platform| format!("gallery-{platform}")).collect()
 }
 
 fn nginxes_of(targets: &[String], lab: &Lab) -> Vec<Nginx> {
@@ -193,7 +201,11 @@ impl Part {
                 command.extend(selection.images.iter().cloned());
                 vec![command]
             }
-            Part::Inspect => vec![words(&["ci", "inspect", "--require", "gallery"])],
+            Part::Inspect => {
+                let mut make = words(&["images", "build"]);
+                make.extend(selection.galleries.iter().cloned());
+                vec![make, words(&["ci", "inspect", "--require", "gallery"])]
+            }
             Part::Artifacts => vec![with_each(&["build"], "--target", selection.targets.clone())],
             Part::Nginx => arches().iter().map(|arch| words(&["nginx", "--arch", arch])).collect(),
             Part::Release if arches().is_empty() => Vec::new(),
@@ -277,8 +289,10 @@ mod tests {
         assert_eq!(all.fewest_cores, 2, "half of two cores is too little for the matrix");
         let locks = std::fs::read_dir(crate::paths::repository().unwrap().join("containers/gallery"));
         let names = locks.unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let galleries: Vec<String> = names.filter_map(|name| Some(name.strip_suffix(".lock")?.to_owned())).collect();
-        assert!(!galleries.is_empty() && galleries.iter().all(|gallery| needed.contains(gallery)), "{galleries:?}");
+        let galleries: BTreeSet<String> =
+            names.filter_map(|name| Some(name.strip_suffix(".lock")?.to_owned())).collect();
+        assert_eq!(galleries, all.galleries.iter().cloned().collect());
+        assert!(galleries.iter().all(|gallery| needed.contains(gallery)), "{needed:?}");
         let later = all.images_needed_after(Part::Inspect, &lab);
         assert!(later.iter().all(|name| needed.contains(name) && !galleries.contains(name)), "{later:?}");
         assert!(later.contains(&lab.hosts[0].name) && later.contains(&"libclang".to_owned()));
@@ -304,7 +318,8 @@ mod tests {
             let of = |target: &str| {
                 let targets = vec![target.to_owned()];
                 let nginxes = nginxes_of(&targets, &lab);
-                Selection { parts: [*part].into(), targets, nginxes, images: Vec::new(), fewest_cores: 1 }
+                let (images, galleries) = (Vec::new(), Vec::new());
+                Selection { parts: [*part].into(), targets, nginxes, images, galleries, fewest_cores: 1 }
             };
             let (gnu, musl) = (of("x86_64-unknown-linux-gnu"), of("x86_64-unknown-linux-musl"));
             let is_of_it = matches!(part, Part::Nginx | Part::Release | Part::Dist | Part::Matrix);
@@ -340,6 +355,7 @@ mod tests {
             nginxes: nginxes_of(&targets, &lab()),
             targets,
             images: vec!["toolchain".into()],
+            galleries: vec!["gallery-a".into(), "gallery-b".into()],
             fewest_cores: 1,
         };
         let lines = |part: Part, own| {
@@ -351,7 +367,10 @@ mod tests {
         assert_eq!(lines(Part::Dist, false), [build.replace("build", "dist")]);
         assert_eq!(lines(Part::Images, false), ["images verify --beside /cache toolchain"]);
         assert!(lines(Part::Images, true).is_empty() && lines(Part::Reports, true).is_empty());
-        assert_eq!(lines(Part::Inspect, false), ["ci inspect --require gallery"]);
+        assert_eq!(
+            lines(Part::Inspect, false),
+            ["images build gallery-a gallery-b", "ci inspect --require gallery"]
+        );
         assert!(lines(Part::Inspect, true).is_empty());
         assert_eq!(lines(Part::Nginx, false), ["nginx --arch x86_64"]);
         assert_eq!(lines(Part::Release, false), ["release --arch x86_64"]);

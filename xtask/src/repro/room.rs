@@ -15,20 +15,22 @@ use super::parts::{Part, Selection};
 /// Memory that folders can be made in, on most machines.
 const MEMORY: &str = "/dev/shm";
 /// What a build of one target takes with everything that is made of it, in bytes and generously; what all images take that are made
-/// anew; what those of them take that are used when something is compiled; and what everything else does.
+/// anew, and of them those with modules of others and those that are used when something is compiled; and what everything else does.
 const TARGET_NEEDS: u64 = 5 << 28;
 const IMAGES_NEED: u64 = 9 << 30;
+const GALLERIES_NEED: u64 = 4 << 30;
 const USED_IMAGES_NEED: u64 = 9 << 29;
 const REST_NEEDS: u64 = 1 << 30;
 
 /// How many bytes a build takes, at most. One that is kept keeps all of its images.
 pub(super) fn needs(selection: &Selection, keep: bool) -> u64 {
     let is_of_all_images = selection.parts.contains(&Part::Images) && selection.images.is_empty();
-    let (made, left) = match (is_of_all_images, keep) {
-        (false, _) => (0, 0),
-        (true, true) => (IMAGES_NEED, IMAGES_NEED),
-        (true, false) => (IMAGES_NEED, USED_IMAGES_NEED),
+    let (made, used) = match (is_of_all_images, selection.galleries.is_empty()) {
+        (true, _) => (IMAGES_NEED, USED_IMAGES_NEED),
+        (false, false) => (GALLERIES_NEED, 0),
+        (false, true) => (0, 0),
     };
+    let left = if keep { made } else { used };
     let targets = if selection.compiles() { selection.targets.len() as u64 * TARGET_NEEDS } else { 0 };
     REST_NEEDS + made.max(left + targets)
 }
@@ -111,9 +113,13 @@ mod tests {
         assert_eq!(needs(&ci, false), REST_NEEDS + TARGET_NEEDS);
         assert_eq!(needs(&all, false), REST_NEEDS + IMAGES_NEED.max(USED_IMAGES_NEED + targets));
         assert_eq!(needs(&all, true), REST_NEEDS + IMAGES_NEED + targets);
-        let only = |part: Part| needs(&Selection { parts: [part].into(), ..all.clone() }, false);
+        let only = |part: Part| {
+            let flags = ReproFlags { parts: vec![part], ..ReproFlags::default() };
+            needs(&Selection::of(&flags, &lab).unwrap().0, false)
+        };
         assert_eq!(only(Part::Reports), REST_NEEDS);
         assert_eq!(only(Part::Images), REST_NEEDS + IMAGES_NEED);
+        assert_eq!(only(Part::Inspect), REST_NEEDS + GALLERIES_NEED.max(targets));
     }
 
     #[test]

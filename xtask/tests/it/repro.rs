@@ -117,6 +117,36 @@ fn what_cannot_be_built_is_told_with_the_command_and_the_build() {
     check(&output, 2, &[failed, "error: reports failed, and why stands above"]);
 }
 
+/// Whether this machine has that image, from which it also has what the image is made of; says it if not.
+fn is_made(name: &str) -> bool {
+    let listed = Command::new(env!("CARGO_BIN_EXE_xtask")).args(["images", "list"]).output().unwrap();
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let line = listed.lines().find(|line| line.split(' ').next() == Some(name));
+    let is_made = line.is_some_and(|line| line.ends_with(" unpacked") && !line.ends_with("not unpacked"));
+    if !is_made {
+        skip::<()>(&format!("the image `{name}` is not made; `cargo xtask images build {name}` does that"));
+    }
+    is_made
+}
+
+#[test]
+fn images_are_made_in_two_copies_and_one_that_differs_is_told_of_both() {
+    let image = "bookworm-x86_64-musl";
+    let Some(clone) = Clone::new().filter(|_| is_made(image)) else { return };
+    let options = ["--part", "images", "--image", image];
+    let commands = ["first", "second"].map(|name| format!("{name} build: cargo xtask images verify --beside "));
+    let parts = ["/one/repository and ", &commands[0], &commands[1], "images: all as their locks say"];
+    check(&clone.repro(&options), 0, &parts);
+
+    let lock = clone.repository().join(format!("containers/hosts/{image}.lock"));
+    let text = fs::read_to_string(&lock).unwrap();
+    let digest = text.split("\nimage = \"sha256:").nth(1).unwrap()[..64].to_owned();
+    fs::write(&lock, text.replace(&digest, &"0".repeat(64))).unwrap();
+    let found = clone.repro(&options);
+    let failures = ["first", "second"].map(|name| format!("{image}` found a difference in the {name} build, in "));
+    check(&found, 1, &[&failures[0], &failures[1], &digest, "error: images failed, and why stands above"]);
+}
+
 /// `lab.toml` with one plugin, compiled from `source`.
 fn lab(source: &str) -> String {
     format!(
@@ -132,14 +162,7 @@ fn lab(source: &str) -> String {
 
 #[test]
 fn a_build_that_takes_the_time_is_found_by_section_and_offset() {
-    let Some(clone) = Clone::new() else { return };
-    let listed = Command::new(env!("CARGO_BIN_EXE_xtask")).args(["images", "list"]).output().unwrap();
-    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
-    let toolchain = listed.lines().find(|line| line.starts_with("toolchain "));
-    if !toolchain.is_some_and(|line| line.ends_with(" unpacked") && !line.ends_with("not unpacked")) {
-        skip::<()>("the image `toolchain` is not made; `cargo xtask images build toolchain` does that");
-        return;
-    }
+    let Some(clone) = Clone::new().filter(|_| is_made("toolchain")) else { return };
     // A header or a script may say when its file was written; the copy is written later.
     let source = "plugins/fixtures/seeded.c";
     let file = clone.repository().join(source);

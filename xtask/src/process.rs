@@ -35,7 +35,10 @@ pub(crate) fn run_group(command: &mut Command, deadline: Duration) -> Result<Vec
     let (output, is_late) = wait_for_group(child, deadline);
     if is_late {
         let seconds = deadline.as_secs_f64();
-        bail!("`{}` was still running after {seconds} s, and was killed with all that it had started", line(command));
+        bail!(
+            "`{}` was still running after {seconds} s, and was killed with all that it had started",
+            line(command)
+        );
     }
     finish(command, output)
 }

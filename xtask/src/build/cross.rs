@@ -23,8 +23,8 @@ use super::compile_rust::{self, ARTIFACTS, cargo_environment};
 use super::room::BASE;
 use super::sources::Workspace;
 use super::{
-    DEADLINE, Item, Manifest, TOOLCHAIN, Workshop, below, inside, plan, publish, read, remove_strangers, state_folder,
-    vendor,
+    DEADLINE, Item, Manifest, TOOLCHAIN, Workshop, below, inside, plan, publish, read, remove_strangers,
+    state_folder, vendor,
 };
 use crate::atomic;
 use crate::difference;

@@ -27,7 +27,9 @@ pub(crate) enum Skippable {
 pub(super) fn skip(check: Skippable, reason: impl fmt::Display, required: &[Skippable]) -> Result<()> {
     let (what, name) = (check.what(), check.name());
     if required.contains(&check) {
-        bail!("{what}: {reason}; --require or DYNLAB_REQUIRE names {name}, so this is no machine to skip it on");
+        bail!(
+            "{what}: {reason}; --require or DYNLAB_REQUIRE names {name}, so this is no machine to skip it on"
+        );
     }
     eprintln!("skipped: {what} ({reason})");
     Ok(())

@@ -324,9 +324,8 @@ mod tests {
             let (gnu, musl) = (of("x86_64-unknown-linux-gnu"), of("x86_64-unknown-linux-musl"));
             let is_of_it = matches!(part, Part::Nginx | Part::Release | Part::Dist | Part::Matrix);
             assert_eq!((gnu.needs_module(), musl.needs_module()), (is_of_it, false), "{part:?}");
-            let has = |selection: &Selection, name: &str| {
-                selection.needed_images(&lab).contains(&name.to_owned())
-            };
+            let has =
+                |selection: &Selection, name: &str| selection.needed_images(&lab).contains(&name.to_owned());
             for name in ["libclang", "nginx-dev-1.22-x86_64", "nginx-dev-1.26-x86_64"] {
                 assert_eq!((has(&gnu, name), has(&musl, name)), (is_of_it, false), "{part:?} {name}");
             }

@@ -31,8 +31,8 @@ impl Scratch {
     /// By its physical path, since that is what cargo tells of the packages in there.
     pub(super) fn make(scratch: &Path, name: &str, keep: bool) -> Result<Scratch> {
         let physical = scratch.canonicalize();
-        let root = physical
-            .and_then(|scratch| tempfile::Builder::new().prefix("dynlab-repro-").tempdir_in(scratch));
+        let root =
+            physical.and_then(|scratch| tempfile::Builder::new().prefix("dynlab-repro-").tempdir_in(scratch));
         let root = root.with_context(|| format!("cannot make a folder in {}", scratch.display()))?.keep();
         let made = Scratch { path: root.join(name), root, keep, _guard: engine::on_interrupt(|| {}) };
         // Whoever builds there is not who made it.

@@ -78,8 +78,7 @@ fn gigabytes(bytes: u64) -> String {
 
 /// In bytes, for whoever runs this.
 fn free(folder: &Path) -> Result<u64> {
-    let disk =
-        statvfs(folder).with_context(|| format!("cannot ask what is free at {}", folder.display()))?;
+    let disk = statvfs(folder).with_context(|| format!("cannot ask what is free at {}", folder.display()))?;
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use super::skip::{Skippable, skip};
 use crate::ground::Ground;
 use crate::process;
 
@@ -15,10 +16,10 @@ const FOLDER: &str = "plugins/compat/fuzz";
 const TARGETS: &[(&str, u32)] = &[("judge", 2_000), ("root", 1_000), ("listing", 20_000)];
 
 /// Runs each target, from the same random numbers each time, in a debug build, where wrong numbers are seen.
-pub(super) fn check(ground: &Ground) -> Result<()> {
+pub(super) fn check(required: &[Skippable], ground: &Ground) -> Result<()> {
     if !super::has_cxx() {
-        eprintln!("skipped: fuzz targets (no `c++` here, which libFuzzer is written in; install g++)");
-        return Ok(());
+        let reason = "no `c++` here, which libFuzzer is written in; install g++";
+        return skip(Skippable::Fuzz, reason, required);
     }
     let folder = ground.repository.join(FOLDER);
     let output = ground.repository.join("target/fuzz");

@@ -111,7 +111,7 @@ fn run_step(step: Step, required: &[Skippable], ground: &Ground) -> Result<()> {
         Step::Bench => bench::prove(ground),
         Step::Docker => docker::check(required, ground),
         Step::Cross => cross::check(required, ground),
-        Step::Fuzz => fuzz::check(ground),
+        Step::Fuzz => fuzz::check(required, ground),
         Step::Test => test(required, ground),
         Step::Matrix => {
             let report = ReportFlags { check: true, json: false };

@@ -12,6 +12,8 @@ pub(crate) enum Skippable {
     Cross,
     /// The matrix and services in docker, for which there has to be an engine.
     Docker,
+    /// Fuzz targets, for which there has to be a compiler of C++.
+    Fuzz,
     /// Predictions for modules of others, which lie in the images `gallery-*`.
     Gallery,
     /// The header of the contract, read by a compiler of C++.
@@ -44,6 +46,7 @@ impl Skippable {
         match self {
             Skippable::Cross => "builds via cross",
             Skippable::Docker => "the matrix and services with docker",
+            Skippable::Fuzz => "fuzz targets",
             Skippable::Gallery => "predictions for modules of others",
             Skippable::Header => "the header read by C++",
             Skippable::Services => "tests with services from images",

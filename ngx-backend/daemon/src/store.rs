@@ -1,6 +1,8 @@
 //! The store: entries on disk, in redb, by the key of their pattern.
 
 mod copy;
+#[cfg(test)]
+mod power;
 
 use std::ops::Bound;
 use std::os::unix::fs::OpenOptionsExt;
@@ -70,7 +72,10 @@ impl Store {
         let mut options = std::fs::OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         drop(options.open(path)?);
-        let database = Database::builder().set_cache_size(CACHE).create(path)?;
+        Self::of(Database::builder().set_cache_size(CACHE).create(path)?)
+    }
+
+    fn of(database: Database) -> anyhow::Result<Self> {
         let store = Self { database, is_filled: AtomicBool::new(true) };
         store.check_format()?;
         Ok(store)

@@ -1,7 +1,7 @@
 //! Host names, their upstreams, and the table of them that processes share through files.
 //!
-//! One process publishes ([`Publisher`]), any number read ([`Reader`]) without a system call for each lookup. What the files
-//! hold is described at [`table`].
+//! One process publishes ([`Publisher`]), any number read ([`Reader`]) without a system call, but for one look at the folder each second. What
+//! the files hold is described at [`table`].
 #![deny(unsafe_code)]
 
 mod control;

@@ -1,4 +1,5 @@
-//! Resolver that looks hosts up in the table that the backend daemon publishes: a read of shared memory, no system call and no lock.
+//! Resolver that looks hosts up in the table that the backend daemon publishes: a read of shared memory, no system call and no lock, but for one
+//! look at the folder each second.
 #![forbid(unsafe_code)]
 
 use backend_map::table::{FoundAddress, FoundUpstream};

@@ -1,5 +1,7 @@
 //! The plugin through the contract's tables, as a host drives it.
 
+mod system_calls;
+
 use backend_map::{Access, Pattern, Publisher, Upstream, Upstreams};
 use plugin_host::{LogLevel, Resolved, ResolverInstance, Status, UpstreamAddress};
 use plugin_testing::resolver;

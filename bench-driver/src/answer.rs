@@ -10,8 +10,8 @@ use crate::order::{Ask, Protocol};
 /// How an answer was.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// As it should be.
-    Right,
+    /// As it should be, of so many bytes.
+    Right(usize),
     /// Nobody listens yet.
     NotThere,
     /// Anything else, in words.
@@ -22,7 +22,7 @@ pub(crate) enum Answer {
 pub(crate) fn ask(ask: &Ask, patience: Duration) -> Answer {
     let last = ask.hosts.as_ref().map_or(0, |hosts| hosts.count.saturating_sub(1));
     match ask_for(ask, 0, patience) {
-        Answer::Right if last > 0 => ask_for(ask, last, patience),
+        Answer::Right(_) if last > 0 => ask_for(ask, last, patience),
         answer => answer,
     }
 }
@@ -51,7 +51,7 @@ fn redis_answer(ask: &Ask, patience: Duration) -> io::Result<String> {
 
 fn compare_line(ask: &Ask, line: &str) -> Answer {
     if line.trim_end() == format!("+{}", ask.body) {
-        return Answer::Right;
+        return Answer::Right(line.len());
     }
     Answer::Wrong(format!("{} is answered {line:?}, and \"+{}\" is right", ask.path, ask.body))
 }
@@ -77,7 +77,7 @@ fn compare(ask: &Ask, bytes: &[u8]) -> Answer {
     let Ok(Some(head)) = http::head(bytes) else { return Answer::Wrong("half an answer".to_owned()) };
     let body = String::from_utf8_lossy(&bytes[head.length..]);
     if head.status == 200 && head.content_type.starts_with(&ask.content_type) && body == ask.body {
-        return Answer::Right;
+        return Answer::Right(bytes.len());
     }
     Answer::Wrong(format!(
         "{} is answered {} {} {body:?}, and 200 {} {:?} is right",
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn redis_says_a_line() {
         let (answer, sent) = thought_of(Protocol::Redis, None, &["+PONG\r\n"]);
-        assert!(matches!(answer, Answer::Right) && sent == "PING\r\n", "{answer:?} {sent}");
+        assert!(matches!(answer, Answer::Right(7)) && sent == "PING\r\n", "{answer:?} {sent}");
         let (answer, _) = thought_of(Protocol::Redis, None, &["-NOAUTH\r\n"]);
         assert!(matches!(&answer, Answer::Wrong(how) if how.contains("\"-NOAUTH")), "{answer:?}");
     }
@@ -138,7 +138,7 @@ mod tests {
         const WRONG: &str = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
         let hosts = || Some(Hosts { before: "a".into(), after: ".test".into(), count: 50 });
         let (answer, sent) = thought_of(Protocol::Http, hosts(), &[RIGHT, RIGHT]);
-        assert!(matches!(answer, Answer::Right), "{answer:?}");
+        assert!(matches!(answer, Answer::Right(length) if length == RIGHT.len()), "{answer:?}");
         assert!(
             sent.contains("Host: a00000000.test\r\n") && sent.contains("Host: a00000049.test\r\n"),
             "{sent}"

@@ -25,5 +25,5 @@ pub use order::{
 };
 pub use outcome::Outcome;
 pub use redis::command as redis_benchmark_command;
-pub use sample::{Unmeasured, take};
+pub use sample::{Unmeasured, cannot_run, take};
 pub use wrk::{COLUMNS as WRK_COLUMNS, command as wrk_command};

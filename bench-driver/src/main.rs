@@ -6,9 +6,10 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use bench_driver::{Order, keep_to, take};
+use bench_driver::{Order, cannot_run, keep_to, take};
 
 const NOT_MEASURED: u8 = 2;
 
@@ -44,7 +45,7 @@ fn become_program(cores: &OsStr, program: &OsStr, arguments: &[OsString]) -> Str
     if let Err(error) = keep_to(&numbers) {
         return error.to_string();
     }
-    format!("cannot become {}: {}", program.display(), Command::new(program).args(arguments).exec())
+    cannot_run(Path::new(program), &Command::new(program).args(arguments).exec())
 }
 
 fn sample() -> Result<String, String> {

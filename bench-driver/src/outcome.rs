@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Outcome {
-    /// Why the sample does not count: answers that were not 2xx, errors of sockets, requests that were never answered.
+    /// Why the sample does not count: answers that were not 2xx (those that wrk counts may be 3xx if they are as long as the right one), errors of sockets,
+    /// requests that were never answered, a server that afterwards was gone or wrong or did not end well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
     /// Seconds from the server's exec to its first right answer.

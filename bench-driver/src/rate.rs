@@ -177,7 +177,7 @@ impl<'a> Generator<'a> {
     fn run(mut self) -> io::Result<Answered> {
         let mut events = Vec::with_capacity(self.connections.len());
         loop {
-            self.send_what_is_due()?;
+            self.send_what_is_due();
             let now = Instant::now();
             let is_done = self.next().is_none() && self.idle.len() == self.connections.len();
             if is_done || self.answered.failed.is_some() {
@@ -219,7 +219,7 @@ impl<'a> Generator<'a> {
         (left.as_secs_f64() / self.interval.as_secs_f64()).ceil() as u64
     }
 
-    fn send_what_is_due(&mut self) -> io::Result<()> {
+    fn send_what_is_due(&mut self) {
         while let Some(due) = self.next() {
             let now = Instant::now();
             if due > now {
@@ -229,13 +229,15 @@ impl<'a> Generator<'a> {
             let connection = &mut self.connections[number];
             connection.intended = due;
             // So few bytes always have room in a socket that waits for nothing.
-            connection.stream.write_all(&self.requests.next())?;
+            if let Err(error) = connection.stream.write_all(&self.requests.next()) {
+                self.answered.failed = Some(broken(&error));
+                break;
+            }
             self.sent += 1;
             if idle_since <= due && due >= self.window.begin {
                 self.answered.lateness.push(now - due);
             }
         }
-        Ok(())
     }
 
     fn receive(&mut self, number: usize) {
@@ -252,9 +254,13 @@ impl<'a> Generator<'a> {
                 }
                 self.idle.push_back((number, now));
             }
-            Err(error) => self.answered.failed = Some(format!("a connection failed: {error}")),
+            Err(error) => self.answered.failed = Some(broken(&error)),
         }
     }
+}
+
+fn broken(error: &io::Error) -> String {
+    format!("a connection failed: {error}")
 }
 
 impl Connection {

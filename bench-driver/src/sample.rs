@@ -1,5 +1,8 @@
 //! One sample, from the start of a server to its end.
 
+use std::io;
+use std::iter;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,14 +14,14 @@ use crate::order::{Ask, ConstantRate, Load, Once, Order, RedisBenchmark, Saturat
 use crate::outcome::Outcome;
 use crate::rate::{self, Window, percentiles};
 use crate::redis;
-use crate::server::Server;
+use crate::server::{FirstAnswer, Server};
 use crate::usage::{self, Usage};
 use crate::wrk;
 
 const PERCENTS: [f64; 7] = [50.0, 75.0, 90.0, 99.0, 99.9, 99.99, 100.0];
 
 /// Why there is nothing to tell: the server does not start, answers something else or does not end, or what should load it does not run.
-/// A server that fails under load is told of in [`Outcome::failed`].
+/// A server that fails under load, or after it, is told of in [`Outcome::failed`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unmeasured {
@@ -34,7 +37,7 @@ pub enum Unmeasured {
         /// What was attempted.
         what: &'static str,
         /// Why it failed.
-        source: std::io::Error,
+        source: io::Error,
     },
 }
 
@@ -54,23 +57,35 @@ pub fn take(order: &Order) -> Result<Outcome, Unmeasured> {
         beside.push(started);
     }
     let mut server = Server::start(&order.server).map_err(system("cannot start the server"))?;
-    let start = server.wait_until_right(&order.ask, patience).map_err(Unmeasured::Server)?;
-    let mut outcome = match &order.load {
-        Load::Saturate(load) => saturate(load, &order.ask, &server)?,
-        Load::ConstantRate(load) => constant_rate(load, &order.ask, &server)?,
-        Load::Once(load) => once(load, &server)?,
-        Load::RedisBenchmark(load) => redis_benchmark(load, &order.ask, &server)?,
+    let first = server.wait_until_right(&order.ask, patience).map_err(Unmeasured::Server)?;
+    let loaded = match &order.load {
+        Load::Saturate(load) => saturate(load, &order.ask, first, &server),
+        Load::ConstantRate(load) => constant_rate(load, &order.ask, &server),
+        Load::Once(load) => once(load, &server),
+        Load::RedisBenchmark(load) => redis_benchmark(load, &order.ask, &server),
     };
-    outcome.start_seconds = start.as_secs_f64();
-    server.is_still_right(&order.ask, patience).map_err(Unmeasured::Server)?;
-    server.end().map_err(Unmeasured::Server)?;
-    for needed in beside.into_iter().rev() {
-        needed.end().map_err(Unmeasured::Server)?;
+    let still_right = server.is_still_right(&order.ask, patience);
+    let mut outcome = match loaded {
+        // What loads a server that is gone does not come to an end either.
+        Err(_) if still_right.is_err() => Outcome::default(),
+        loaded => loaded?,
+    };
+    outcome.start_seconds = first.after.as_secs_f64();
+    let ends = iter::once(server).chain(beside.into_iter().rev()).map(Server::end);
+    for complaint in iter::once(still_right).chain(ends).filter_map(Result::err) {
+        outcome.failed.get_or_insert(in_one_line(&complaint));
     }
     Ok(outcome)
 }
 
-fn saturate(load: &Saturate, ask: &Ask, server: &Server) -> Result<Outcome, Unmeasured> {
+/// A complaint and the last line of the log that came with it: what is kept of a sample that failed.
+fn in_one_line(complaint: &str) -> String {
+    let mut lines = complaint.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or_default();
+    lines.next_back().map_or_else(|| first.to_owned(), |last| format!("{first} {last}"))
+}
+
+fn saturate(load: &Saturate, ask: &Ask, first: FirstAnswer, server: &Server) -> Result<Outcome, Unmeasured> {
     if load.warm_up_seconds > 0 {
         run_wrk(load, ask, load.warm_up_seconds)?;
     }
@@ -78,7 +93,7 @@ fn saturate(load: &Saturate, ask: &Ask, server: &Server) -> Result<Outcome, Unme
     let report = run_wrk(load, ask, load.seconds)?;
     let after = used(server)?;
     Ok(Outcome {
-        failed: report.line.errors.words(),
+        failed: report.line.failed(first.bytes, load.connections),
         seconds: report.line.duration_us as f64 / 1e6,
         requests: report.line.requests,
         percentiles: report.percentiles(),
@@ -101,14 +116,25 @@ fn run_generator(
     let mut command = Command::new(&argv[0]);
     command.args(&argv[1..]).stdin(Stdio::null());
     prepare(&mut command);
-    let output =
-        cores::on(cores, || command.output()).map_err(system("cannot start what loads the server"))?;
+    let output = cores::on(cores, || command.output())
+        .map_err(|error| Unmeasured::Generator(cannot_run(Path::new(&argv[0]), &error)))?;
     if !output.status.success() {
         let words = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         let complaint = format!("`{}` ended with {}:\n{words}", argv.join(" "), output.status);
         return Err(Unmeasured::Generator(complaint));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Why a program of others that measures does not run, and where it is if it is not here.
+pub fn cannot_run(program: &Path, error: &io::Error) -> String {
+    let cure = match error.kind() {
+        io::ErrorKind::NotFound => {
+            "; wrk and valgrind are in the image `bench-tools`, redis-benchmark in `redis`: `cargo xtask images build bench-tools redis`"
+        }
+        _ => "",
+    };
+    format!("cannot run {}: {error}{cure}", program.display())
 }
 
 fn redis_benchmark(load: &RedisBenchmark, ask: &Ask, server: &Server) -> Result<Outcome, Unmeasured> {
@@ -142,7 +168,7 @@ fn once(load: &Once, server: &Server) -> Result<Outcome, Unmeasured> {
     let patience = Duration::try_from_secs_f64(load.patience_seconds)
         .map_err(|_| Unmeasured::Server("patience_seconds is no number of seconds".to_owned()))?;
     let ask = || match answer::ask(&load.ask, patience) {
-        Answer::Right => Ok(()),
+        Answer::Right(_) => Ok(()),
         Answer::NotThere => Err(Unmeasured::Server("nobody listens any more".to_owned())),
         Answer::Wrong(how) => Err(Unmeasured::Server(how)),
     };
@@ -179,7 +205,7 @@ fn constant_rate(load: &ConstantRate, ask: &Ask, server: &Server) -> Result<Outc
 }
 
 /// Errors are those of what is done then.
-fn wait_until(then: Instant) -> std::io::Result<()> {
+fn wait_until(then: Instant) -> io::Result<()> {
     thread::sleep(then.saturating_duration_since(Instant::now()));
     Ok(())
 }
@@ -197,6 +223,6 @@ fn cost(before: Usage, after: Usage) -> Outcome {
     }
 }
 
-fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> Unmeasured {
+fn system(what: &'static str) -> impl FnOnce(io::Error) -> Unmeasured {
     move |source| Unmeasured::System { what, source }
 }

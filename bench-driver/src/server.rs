@@ -29,6 +29,15 @@ pub(crate) struct Server {
     log: tempfile::NamedTempFile,
 }
 
+/// A server's first answer, which was right.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FirstAnswer {
+    /// How long it took from the server's start.
+    pub(crate) after: Duration,
+    /// Bytes of head and body together.
+    pub(crate) bytes: usize,
+}
+
 impl Server {
     /// Writes its files and starts it on its cores.
     pub(crate) fn start(program: &Program) -> io::Result<Server> {
@@ -54,14 +63,14 @@ impl Server {
         self.child.id()
     }
 
-    /// Waits until it answers, and tells how long that took from its start.
+    /// Waits until it answers.
     ///
     /// # Errors
     /// A wrong answer, its end, or silence beyond `patience`, with the end of its log.
-    pub(crate) fn wait_until_right(&mut self, ask: &Ask, patience: Duration) -> Result<Duration, String> {
+    pub(crate) fn wait_until_right(&mut self, ask: &Ask, patience: Duration) -> Result<FirstAnswer, String> {
         loop {
             match answer::ask(ask, patience) {
-                Answer::Right => return Ok(self.started.elapsed()),
+                Answer::Right(bytes) => return Ok(FirstAnswer { after: self.started.elapsed(), bytes }),
                 Answer::Wrong(how) => return Err(self.with_log(&how)),
                 Answer::NotThere => self.is_still_starting(patience)?,
             }
@@ -94,7 +103,7 @@ impl Server {
     /// Asks once more.
     pub(crate) fn is_still_right(&self, ask: &Ask, patience: Duration) -> Result<(), String> {
         match answer::ask(ask, patience) {
-            Answer::Right => Ok(()),
+            Answer::Right(_) => Ok(()),
             Answer::Wrong(how) => Err(self.with_log(&format!("after the load: {how}"))),
             Answer::NotThere => Err(self.with_log("after the load nobody listens")),
         }

@@ -41,6 +41,7 @@ pub fn command(load: &Saturate, ask: &Ask, seconds: u32) -> Vec<String> {
 /// What wrk says when it is done.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Report {
+    /// Those of its table; none where no request was answered.
     pub(crate) columns: Vec<f64>,
     pub(crate) line: Line,
 }
@@ -66,6 +67,27 @@ pub(crate) struct Errors {
     write: u64,
     status: u64,
     timeout: u64,
+}
+
+impl Line {
+    /// Why the sample does not count, where the right answer has so many bytes; wrk itself looks only for answers of 400 and above.
+    pub(crate) fn failed(&self, right: usize, connections: usize) -> Option<String> {
+        self.errors.words().or_else(|| self.other_answers(right as u64, connections as u64))
+    }
+
+    /// Answers that are much longer or shorter than the right one: another `connection` and `date` make less of a difference, a redirection more.
+    fn other_answers(&self, right: u64, connections: u64) -> Option<String> {
+        let some = 64 + right / 20;
+        // What was read of the last answers is counted, and they are not.
+        let least = self.requests * right.saturating_sub(some);
+        let most = (self.requests + connections) * (right + some);
+        (self.requests > 0 && !(least..=most).contains(&self.bytes)).then(|| {
+            format!(
+                "answers of {} bytes on average, and the right one has {right}",
+                self.bytes / self.requests
+            )
+        })
+    }
 }
 
 impl Errors {
@@ -99,12 +121,16 @@ impl Report {
             let values: Option<Vec<f64>> = line.split_whitespace().skip(1).map(value).collect();
             values.filter(|values| values.len() == COLUMNS.len() / 2)
         };
-        let latency = row("Latency ").ok_or_else(|| complain("has no row `Latency`"))?;
-        let requests = row("Req/Sec ").ok_or_else(|| complain("has no row `Req/Sec`"))?;
         let json = text.lines().rev().find(|line| line.starts_with('{'));
         let json = json.ok_or_else(|| complain("has no line of JSON"))?;
-        let line =
+        let line: Line =
             serde_json::from_str(json).map_err(|error| complain(&format!("is not known ({error})")))?;
+        if line.requests == 0 {
+            // Its table is of numbers that are none.
+            return Ok(Report { columns: Vec::new(), line });
+        }
+        let latency = row("Latency ").ok_or_else(|| complain("has no row `Latency`"))?;
+        let requests = row("Req/Sec ").ok_or_else(|| complain("has no row `Req/Sec`"))?;
         Ok(Report { columns: [latency, requests].concat(), line })
     }
 
@@ -202,6 +228,37 @@ Transfer/sec:      1.25MB
         assert_eq!(report.percentiles().last(), Some(&(100.0, 0.010_487)));
         assert_eq!(report.line.errors.words().unwrap(), "2764 answers that are not 2xx or 3xx");
         assert_eq!(Errors::default().words(), None);
+    }
+
+    /// As `print_stats` in wrk's sources writes the mean and the deviation of nothing.
+    #[test]
+    fn nothing_that_was_answered_is_a_report() {
+        let nothing = RECORDED
+            .replace("1.17ms    1.39ms  10.49ms   84.85%", "0.00us    0.00us   0.00us    -nan%")
+            .replace("2.52k     1.16k    4.91k    72.73%", "0.00      0.00     0.00      -nan%")
+            .replace("\"requests\":2764", "\"requests\":0")
+            .replace("\"status\":2764", "\"status\":0")
+            .replace("\"timeout\":0", "\"timeout\":2");
+        let report = Report::parse(&nothing).unwrap();
+        assert!(report.columns.is_empty() && report.line.requests == 0);
+        assert_eq!(report.line.failed(520, 2).unwrap(), "2 requests that took more than 2 s");
+    }
+
+    #[test]
+    fn answers_are_about_as_long_as_the_right_one() {
+        let line = |requests, bytes| {
+            let line = Report::parse(RECORDED).unwrap().line;
+            Line { requests, bytes, errors: Errors::default(), ..line }
+        };
+        // As recorded: 520 bytes each.
+        assert_eq!(line(2764, 1_437_280).failed(520, 2), None);
+        // `Connection: close` is not in what was checked, and half an answer may be read at the end.
+        assert_eq!(line(1000, 1000 * 179).failed(160, 64), None);
+        assert_eq!(line(10, 10 * 1_000_000 + 63 * 900_000).failed(1_000_000, 64), None);
+        let failed = |requests, bytes| line(requests, bytes).failed(160, 64).unwrap();
+        assert_eq!(failed(1000, 350_000), "answers of 350 bytes on average, and the right one has 160");
+        assert_eq!(failed(1000, 80_000), "answers of 80 bytes on average, and the right one has 160");
+        assert_eq!(line(0, 0).failed(160, 64), None);
     }
 
     #[test]

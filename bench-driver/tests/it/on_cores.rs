@@ -22,10 +22,11 @@ fn a_program_is_kept_to_the_cores_that_are_named() {
 
 #[test]
 fn what_cannot_be_is_said() {
-    let cases: [(&[&str], &str); 4] = [
+    let cases: [(&[&str], &str); 5] = [
         (&["on", "0,x", "/bin/true"], "\"0,x\" are no cores"),
         (&["on", "99999", "/bin/true"], "there is no core 99999"),
-        (&["on", "0", "/no/program"], "cannot become /no/program"),
+        (&["on", "0", "/no/valgrind"], "cannot run /no/valgrind: No such file"),
+        (&["on", "0", "/no/valgrind"], "`cargo xtask images build bench-tools redis`"),
         (&["off"], "bench-driver on CORES PROGRAM"),
     ];
     for (words, complaint) in cases {

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,21 @@ pub(crate) fn run_if_asked() {
     }
 }
 
+/// Requests of all connections so far.
+fn asked_before() -> usize {
+    static ASKED: AtomicUsize = AtomicUsize::new(0);
+    ASKED.fetch_add(1, Ordering::SeqCst)
+}
+
+/// How many requests it lives to answer.
+fn last_of_all(behaviour: &str) -> usize {
+    match behaviour {
+        "dies-later" => 20,
+        "dies-after-one" => 1,
+        _ => usize::MAX,
+    }
+}
+
 fn serve(stream: TcpStream, behaviour: &str, started: Instant) -> Option<()> {
     stream.set_nodelay(true).ok()?;
     let mut lines = BufReader::new(stream.try_clone().ok()?).lines();
@@ -39,6 +55,10 @@ fn serve(stream: TcpStream, behaviour: &str, started: Instant) -> Option<()> {
             }
         }
         answers += 1;
+        if asked_before() >= last_of_all(behaviour) {
+            eprintln!("I have had enough");
+            std::process::exit(4);
+        }
         let (status, body) = match behaviour {
             "wrong" => (200, "{\"right\": false}"),
             "fails-later" if answers > 20 => (500, BODY),

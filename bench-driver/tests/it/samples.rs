@@ -82,7 +82,12 @@ fn a_stall_is_seen_by_all_who_would_have_waited() {
 
 #[test]
 fn a_server_that_fails_under_load_fails_the_sample() {
-    for (behaviour, why) in [("fails-later", "an answer was 500"), ("closes-later", "a connection failed")] {
+    let cases = [
+        ("fails-later", "an answer was 500"),
+        ("closes-later", "a connection failed"),
+        ("dies-later", "a connection failed"),
+    ];
+    for (behaviour, why) in cases {
         let outcome = take(&order(behaviour, at_rate(500.0, 2))).unwrap();
         let failed = outcome.failed.unwrap_or_default();
         assert!(failed.contains(why), "{behaviour}: {failed}");
@@ -120,18 +125,35 @@ fn files_are_there_before_the_server_starts() {
 }
 
 /// A stand-in for wrk that prints what wrk prints: the real one is in the image `bench-tools`.
-#[test]
-fn what_wrk_says_becomes_the_sample() {
-    let folder = tempfile::tempdir().unwrap();
-    let script = folder.path().join("report.lua").display().to_string();
-    let said = r#"    Latency     1.00ms    2.00ms  10.00ms   90.00%
+struct Wrk {
+    folder: tempfile::TempDir,
+}
+
+impl Wrk {
+    fn new() -> Wrk {
+        let wrk = Wrk { folder: tempfile::tempdir().unwrap() };
+        // The script's path is wrk's seventh word.
+        std::fs::write(wrk.path("wrk"), "#!/bin/sh\ncat \"$6\"\n").unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(wrk.path("wrk"), mode).unwrap();
+        wrk
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    /// A load by it, or by another program, where wrk says this of so many requests and bytes.
+    fn load(&self, program: &str, (requests, bytes): (u64, u64), errors: &str) -> Load {
+        let said = format!(
+            r#"    Latency     1.00ms    2.00ms  10.00ms   90.00%
     Req/Sec     2.50k     1.00k    5.00k    70.00%
-{"duration_us":2000000,"requests":5000,"bytes":1,"percentiles_us":[[50,900]],"max_us":10000,"errors":{"connect":0,"read":2,"write":0,"status":0,"timeout":0}}"#;
-    std::fs::write(&script, said).unwrap();
-    let saturate = |wrk: &str| {
+{{"duration_us":2000000,"requests":{requests},"bytes":{bytes},"percentiles_us":[[50,900]],"max_us":10000,"errors":{{{errors}}}}}"#
+        );
+        std::fs::write(self.path("report.lua"), said).unwrap();
         Load::Saturate(Saturate {
-            wrk: wrk.to_owned(),
-            script: script.clone(),
+            wrk: program.to_owned(),
+            script: self.path("report.lua"),
             threads: 1,
             connections: 64,
             seconds: 2,
@@ -139,19 +161,50 @@ fn what_wrk_says_becomes_the_sample() {
             new_connections: false,
             cores: Vec::new(),
         })
-    };
-    let program = folder.path().join("wrk");
-    // The script's path is wrk's seventh word.
-    std::fs::write(&program, "#!/bin/sh\ncat \"$6\"\n").unwrap();
-    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let outcome = take(&order("good", saturate(&program.display().to_string()))).unwrap();
-    assert_eq!((outcome.requests, outcome.seconds), (5000, 2.0));
-    assert_eq!(outcome.failed.as_deref(), Some("2 reads that failed"));
-    assert_eq!(outcome.percentiles, [(50.0, 0.0009), (100.0, 0.01)]);
-    assert_eq!(outcome.wrk.len(), bench_driver::WRK_COLUMNS.len());
+    }
+}
 
-    let error = take(&order("good", saturate("/bin/false"))).unwrap_err();
-    assert!(error.to_string().starts_with("`/bin/false -t1 -c64 -d1s --latency -s"), "{error}");
+const NO_ERRORS: &str = r#""connect":0,"read":0,"write":0,"status":0,"timeout":0"#;
+
+#[test]
+fn what_wrk_says_becomes_the_sample() {
+    let wrk = Wrk::new();
+    // As long as the rude server's.
+    let bytes = 5000 * (BODY.len() as u64 + 70);
+    let with_errors = NO_ERRORS.replace("\"read\":0", "\"read\":2");
+    for (requests, errors, failed) in [
+        (5000, NO_ERRORS, None),
+        (5000, with_errors.as_str(), Some("2 reads that failed")),
+        (2500, NO_ERRORS, Some("answers of 170 bytes on average, and the right one has 85")),
+        (0, NO_ERRORS, None),
+    ] {
+        let outcome = take(&order("good", wrk.load(&wrk.path("wrk"), (requests, bytes), errors))).unwrap();
+        assert_eq!((outcome.requests, outcome.seconds), (requests, 2.0));
+        assert_eq!(outcome.failed.as_deref(), failed);
+        assert_eq!(outcome.percentiles, [(50.0, 0.0009), (100.0, 0.01)]);
+        let columns = if requests == 0 { 0 } else { bench_driver::WRK_COLUMNS.len() };
+        assert_eq!(outcome.wrk.len(), columns);
+    }
+    let unmeasured =
+        |program: &str| take(&order("good", wrk.load(program, (1, 85), NO_ERRORS))).unwrap_err().to_string();
+    let error = unmeasured("/bin/false");
+    assert!(error.starts_with("`/bin/false -t1 -c64 -d1s --latency -s"), "{error}");
+    let error = unmeasured("/no/wrk");
+    assert!(error.starts_with("cannot run /no/wrk: No such file"), "{error}");
+    assert!(error.ends_with("`cargo xtask images build bench-tools redis`"), "{error}");
+}
+
+/// wrk ends with an error itself where it cannot connect at all.
+#[test]
+fn a_server_that_dies_of_being_asked_fails_the_sample_and_not_the_run() {
+    let wrk = Wrk::new();
+    for program in [wrk.path("wrk"), "/bin/false".to_owned()] {
+        let load = wrk.load(&program, (100, 8500), NO_ERRORS);
+        let outcome = take(&order("dies-after-one", load)).unwrap();
+        let failed = outcome.failed.unwrap_or_default();
+        assert!(failed.starts_with("after the load: cannot ask "), "{failed}");
+        assert!(failed.ends_with("the end of its log: I have had enough"), "{failed}");
+    }
 }
 
 #[test]

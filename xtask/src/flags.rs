@@ -253,6 +253,9 @@ pub(crate) enum ImagesVerb {
         /// Keeps the locked packages and finds only the image's digest anew.
         #[arg(long)]
         keep_packages: bool,
+        /// Take what the mirror says also where its signature cannot be checked, for want of gpgv or of Debian's keys.
+        #[arg(long)]
+        unsigned: bool,
     },
     /// Removes from the cache what no lock of this repository names and no clone has used for a while: unpacked images, sources of crates,
     /// observations.

@@ -1,15 +1,15 @@
 //! What the archive offers now: `InRelease` and the `Packages` files that it vouches for. Only locks are made from it.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
 use super::definition::{Definition, debian_arch};
 use super::digest;
 use super::http::Client;
+use super::signature::{Unsigned, signed_text};
 
 /// The text of the indexes that `definition` needs, by Debian architecture.
 pub(super) fn download(
@@ -17,11 +17,11 @@ pub(super) fn download(
     mirror: &str,
     keyring: &Path,
     definition: &Definition,
+    unsigned: Unsigned,
 ) -> Result<BTreeMap<String, String>> {
     let suite = format!("{mirror}/dists/{}", definition.suite);
     let release = client.bytes(&format!("{suite}/InRelease"))?;
-    check_signature(&release, keyring, &definition.suite)?;
-    let release = String::from_utf8(release).context("InRelease is not text")?;
+    let release = signed_text(release, keyring, &definition.suite, unsigned)?;
     let sums = sha256_sums(&release);
     let mut texts = BTreeMap::new();
     for arch in architectures(definition) {
@@ -69,38 +69,6 @@ fn sha256_sums(release: &str) -> BTreeMap<&str, &str> {
         Some((path, sum))
     });
     parsed.collect()
-}
-
-/// Checks the signature with the machine's Debian keyring. Where there is no `gpgv` or no keyring this is said and not
-/// refused: what a lock pins from then on are its own sums, and the difference to the old lock is there to be reviewed.
-fn check_signature(release: &[u8], keyring: &Path, suite: &str) -> Result<()> {
-    let shown = keyring.display();
-    if !keyring.is_file() {
-        eprintln!(
-            "note: the signature of suite {suite} is not checked, for want of {shown} (package debian-archive-keyring)"
-        );
-        return Ok(());
-    }
-    let mut file = tempfile::NamedTempFile::new()?;
-    file.write_all(release)?;
-    let output =
-        match Command::new("gpgv").args(["--quiet", "--keyring"]).arg(keyring).arg(file.path()).output() {
-            Ok(output) => output,
-            Err(_) => {
-                eprintln!(
-                    "note: the signature of suite {suite} is not checked, for want of gpgv (package gpgv)"
-                );
-                return Ok(());
-            }
-        };
-    if !output.status.success() {
-        bail!(
-            "the signature of suite {suite} is not Debian's ({}): {}; use another mirror, or renew {shown}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
-    }
-    Ok(())
 }
 
 #[cfg(test)]

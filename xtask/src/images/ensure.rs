@@ -10,6 +10,7 @@ use super::blobs::Fetched;
 use super::definition::Definition;
 use super::digest;
 use super::lock::{Lock, LockedPackage, difference};
+use super::signature::Unsigned;
 use super::store::Guard;
 use super::{Options, Workshop, renew, select, wheels};
 use crate::cache_use::mark_used;
@@ -128,7 +129,7 @@ fn unpinned(
     guard: &Guard,
     engine: &dyn Engine,
 ) -> Result<Image> {
-    let fresh = renew::resolve_now(workshop, definition)?;
+    let fresh = renew::resolve_now(workshop, definition, Unsigned::Taken)?;
     let changes = difference(&lock.package, &fresh);
     if workshop.options.locked {
         let gone: Vec<_> =

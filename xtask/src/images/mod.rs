@@ -25,6 +25,7 @@ mod pattern;
 mod prune;
 mod renew;
 mod resolve;
+mod signature;
 mod steps;
 mod store;
 #[cfg(test)]
@@ -55,6 +56,7 @@ pub(crate) use self::mirror::address as mirror_address;
 pub(crate) use self::pattern::any_matches;
 use self::prune::prune;
 pub(crate) use self::renew::renew;
+use self::signature::Unsigned;
 pub(crate) use self::store::remove_tree;
 use self::store::{Guard, Store};
 pub(crate) use self::verify::verify;
@@ -102,7 +104,10 @@ pub(crate) fn run(options: &Options, cache_use: &CacheUse, verb: &ImagesVerb) ->
         }
         ImagesVerb::List => list(options),
         ImagesVerb::Prune(flags) => prune(options, cache_use, flags),
-        ImagesVerb::Lock { names, keep_packages } => renew(options, names, *keep_packages),
+        ImagesVerb::Lock { names, keep_packages, unsigned } => {
+            let unsigned = if *unsigned { Unsigned::Taken } else { Unsigned::Refused };
+            renew(options, names, *keep_packages, unsigned)
+        }
     }
 }
 

@@ -11,26 +11,37 @@ use super::ensure::{engine_for, fetch, make, publish};
 use super::lock::{Lock, LockedPackage, difference};
 use super::packages::Index;
 use super::resolve::{Indexes, resolve};
+use super::signature::Unsigned;
 use super::{Options, Workshop, select};
 
 /// Renews the locks of the named images, or of all, and prints what changed. With `keep_packages` the locked packages
 /// stay and only the digest is found anew, for changes of files, steps and patterns.
-pub(crate) fn renew(options: &Options, names: &[String], keep_packages: bool) -> Result<()> {
+pub(crate) fn renew(
+    options: &Options,
+    names: &[String],
+    keep_packages: bool,
+    unsigned: Unsigned,
+) -> Result<()> {
     let workshop = Workshop::open(options)?;
     for definition in select(options, names)? {
-        renew_one(&workshop, &definition, keep_packages)?;
+        renew_one(&workshop, &definition, keep_packages, unsigned)?;
     }
     Ok(())
 }
 
 /// Renews one lock.
-pub(super) fn renew_one(workshop: &Workshop<'_>, definition: &Definition, keep_packages: bool) -> Result<()> {
+pub(super) fn renew_one(
+    workshop: &Workshop<'_>,
+    definition: &Definition,
+    keep_packages: bool,
+    unsigned: Unsigned,
+) -> Result<()> {
     let text = std::fs::read_to_string(definition.lock_path()).ok();
     let old = text.and_then(|text| Lock::parse(&text).ok());
     let packages = match (&old, keep_packages) {
         (Some(old), true) => kept(definition, old)?,
         (None, true) => bail!("image {} has no lock whose packages could be kept", definition.name),
-        (_, false) => resolve_now(workshop, definition)?,
+        (_, false) => resolve_now(workshop, definition, unsigned)?,
     };
     let new = lock_of(workshop, definition, packages)?;
     print_difference(definition, old.as_ref(), &new);
@@ -39,11 +50,16 @@ pub(super) fn renew_one(workshop: &Workshop<'_>, definition: &Definition, keep_p
 }
 
 /// What the archive has now for `definition`.
-pub(super) fn resolve_now(workshop: &Workshop<'_>, definition: &Definition) -> Result<Vec<LockedPackage>> {
+pub(super) fn resolve_now(
+    workshop: &Workshop<'_>,
+    definition: &Definition,
+    unsigned: Unsigned,
+) -> Result<Vec<LockedPackage>> {
     let sources = workshop.sources()?;
     let mirror = sources.mirrors.first().context("there is a mirror")?;
-    let texts = archive_index::download(&sources.client, mirror, &workshop.options.keyring, definition)
-        .with_context(|| format!("image {} cannot be resolved", definition.name))?;
+    let texts =
+        archive_index::download(&sources.client, mirror, &workshop.options.keyring, definition, unsigned)
+            .with_context(|| format!("image {} cannot be resolved", definition.name))?;
     let mut by_arch = BTreeMap::new();
     for (arch, text) in &texts {
         by_arch.insert(arch.as_str(), Index::parse(text)?);

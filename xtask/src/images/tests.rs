@@ -16,6 +16,7 @@ use super::definition::Definition;
 use super::ensure::ensure_definition;
 use super::lock::Lock;
 use super::renew::renew_one;
+use super::signature::Unsigned;
 use super::{Options, Workshop, digest, family};
 use crate::engine::EngineChoice;
 use crate::image::Image;
@@ -164,7 +165,7 @@ impl Bench {
     }
 
     fn renew(&self) {
-        renew_one(&Workshop::open(&self.options).unwrap(), &self.definition, false).unwrap();
+        renew_one(&Workshop::open(&self.options).unwrap(), &self.definition, false, Unsigned::Taken).unwrap();
     }
 
     fn ensure(&self) -> Result<Image> {
@@ -324,7 +325,7 @@ fn an_index_that_the_release_file_does_not_vouch_for_is_refused() {
     let bench = Bench::new();
     bench.mirror.put("dists/trixie/main/binary-amd64/Packages.xz", b"other");
     let workshop = Workshop::open(&bench.options).unwrap();
-    let error = format!("{:#}", renew_one(&workshop, &bench.definition, false).unwrap_err());
+    let error = format!("{:#}", renew_one(&workshop, &bench.definition, false, Unsigned::Taken).unwrap_err());
     assert!(error.contains("InRelease says"), "{error}");
     assert!(!bench.definition.lock_path().exists());
     assert!(Path::new(bench.folder.path()).exists());

@@ -44,7 +44,7 @@ pub(crate) enum Step {
     Generated,
     /// rustfmt of the toolchain image finds nothing to change.
     Format,
-    /// zizmor finds nothing in the workflows of GitHub, and shellcheck nothing in their scripts.
+    /// zizmor finds nothing in the workflows of GitHub, shellcheck nothing in their scripts, they keep to their schema, and what expressions name is there.
     Workflows,
     /// clippy of the toolchain image finds nothing, and every public item is documented.
     Lint,

@@ -427,6 +427,9 @@ pub(crate) struct InspectFlags {
     /// Opens them, and writes bench-results/inspect/ where at least 99.5 % agree and every disagreement is explained.
     #[arg(long, conflicts_with_all = ["files", "hosts", "rootfs", "program", "json", "sarif"])]
     pub(crate) gallery: bool,
+    /// Predict every cell of --gallery once more and compare with the committed report; opens and writes nothing.
+    #[arg(long, requires = "gallery")]
+    pub(crate) check: bool,
     /// Print the JSON Schema of what --json prints, or of what --gallery writes, and inspect nothing.
     #[arg(long)]
     pub(crate) schema: bool,

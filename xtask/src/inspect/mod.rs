@@ -40,7 +40,7 @@ pub(crate) fn run(flags: &InspectFlags, ground: &Ground) -> Result<()> {
         return Ok(());
     }
     if flags.gallery {
-        return gallery::run(ground);
+        return if flags.check { gallery::check_predictions(ground) } else { gallery::run(ground) };
     }
     let subjects = subject::read_all(&flags.files)?;
     let all: Vec<&Subject> = subjects.iter().collect();
@@ -113,7 +113,7 @@ fn predict(place: &Place, subjects: &[&Subject]) -> Result<(Vec<Verdict>, Option
 /// [`Stop::Disagreement`] when one is not as expected or committed, [`Stop::NotRun`] when a host cannot run here.
 pub(crate) fn check(ground: &Ground) -> Result<Option<String>> {
     odd::check(ground)?;
-    gallery::check_predictions(ground)
+    gallery::check_predictions_if_unpacked(ground)
 }
 
 /// The JSON Schema of what `--json` prints.

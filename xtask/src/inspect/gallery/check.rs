@@ -55,20 +55,30 @@ pub(crate) fn check_committed(ground: &Ground) -> Result<()> {
     Ok(())
 }
 
-/// Predicts every cell once more and compares with the committed report; opens nothing. Where the images are not there it gives that as the reason why
-/// nothing was predicted, since fetching them takes longer than all the rest.
+/// [`check_predictions`], but where the images are not there it gives that as the reason why nothing was predicted, since fetching them takes longer than
+/// all the rest of a run of CI.
 ///
 /// # Errors
-/// [`Stop::Disagreement`] with the first file whose prediction has changed.
-pub(in crate::inspect) fn check_predictions(ground: &Ground) -> Result<Option<String>> {
+/// The same.
+pub(in crate::inspect) fn check_predictions_if_unpacked(ground: &Ground) -> Result<Option<String>> {
     let missing: Vec<String> = images::unready(&ground.images)?
         .into_iter()
         .filter(|name| name.starts_with(exhibits::PREFIX))
         .collect();
     if !missing.is_empty() {
         let images = missing.join(" ");
-        return Ok(Some(format!("not unpacked: `cargo xtask images build {images}`")));
+        return Ok(Some(format!(
+            "not unpacked: {images}; `cargo xtask inspect --gallery --check` fetches them"
+        )));
     }
+    check_predictions(ground).map(|()| None)
+}
+
+/// Predicts every cell once more and compares with the committed report; opens nothing.
+///
+/// # Errors
+/// [`Stop::Disagreement`] with the first file whose prediction has changed.
+pub(in crate::inspect) fn check_predictions(ground: &Ground) -> Result<()> {
     let report = GalleryReport::committed(&ground.repository)?;
     let committed = by_cell(&report);
     let exhibits = exhibits::collect(ground)?;
@@ -97,7 +107,7 @@ pub(in crate::inspect) fn check_predictions(ground: &Ground) -> Result<Option<St
         )));
     }
     eprintln!("{seen} predictions for modules of others are those of {FILE}");
-    Ok(None)
+    Ok(())
 }
 
 /// Every finding by file and host.

@@ -15,7 +15,7 @@ mod tests;
 use anyhow::{Result, bail};
 
 pub(crate) use self::check::check_committed;
-pub(super) use self::check::check_predictions;
+pub(super) use self::check::{check_predictions, check_predictions_if_unpacked};
 use self::exhibits::{Exhibit, Stand};
 use self::report::GalleryReport;
 use crate::atomic;

@@ -193,7 +193,10 @@ pub(super) fn engine_for(workshop: &Workshop<'_>, definition: &Definition) -> Re
 
 /// The pinned static qemu-aarch64, fetched if the cache does not have it.
 pub(crate) fn emulator(options: &Options) -> Result<PathBuf> {
-    Ok(ensure(options, EMULATOR_IMAGE)?.rootfs.join(EMULATOR))
+    let rootfs = ensure(options, EMULATOR_IMAGE)?.rootfs;
+    // In a sandbox a link to an image that caches share would lead to a place in the sandbox's own root.
+    let rootfs = rootfs.canonicalize().with_context(|| format!("cannot look at {}", rootfs.display()))?;
+    Ok(rootfs.join(EMULATOR))
 }
 
 pub(super) fn publish(
@@ -231,5 +234,35 @@ fn warn_unpinned(definition: &Definition, changes: &[String]) {
     );
     for line in changes {
         eprintln!("  {line}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::engine::EngineChoice;
+
+    #[test]
+    fn the_emulator_is_named_by_its_physical_path_in_a_cache_of_links() {
+        let folder = tempfile::tempdir().unwrap();
+        let physical = folder.path().canonicalize().unwrap().join("image");
+        let options = Options {
+            repository: crate::paths::repository().unwrap(),
+            cache: folder.path().join("cache"),
+            mirror: None,
+            snapshot_mirror: None,
+            keyring: PathBuf::new(),
+            engine: EngineChoice::default(),
+            locked: true,
+        };
+        let names = [EMULATOR_IMAGE.to_owned()];
+        let digest = super::super::locked(&options, &names).unwrap().remove(EMULATOR_IMAGE).unwrap();
+        let images = options.cache.join("images");
+        fs::create_dir_all(physical.join("rootfs")).unwrap();
+        fs::create_dir_all(&images).unwrap();
+        symlink(&physical, images.join(digest.trim_start_matches("sha256:"))).unwrap();
+        assert_eq!(emulator(&options).unwrap(), physical.join("rootfs").join(EMULATOR));
     }
 }

@@ -128,8 +128,9 @@ pub(crate) enum Verb {
     },
     /// Judges any shared object, whoever built it: where it loads, what it needs of whom, how it is hardened.
     ///
-    /// Exit codes: 0 it loads in every host; 1 it does not load in one, or an observation is not what was predicted; 2 bad
-    /// input; 3 it could not be observed here.
+    /// Exit codes: 0 it loads in every host that it is for, whatever the judge warns of; 1 it does not load in one, or an
+    /// observation is not what was predicted; 2 bad input; 3 it could not be observed here. It is for hosts of its own
+    /// architecture, and of its own C library unless hosts are named; for all where it is for none of them.
     Inspect(InspectFlags),
     /// Runs one program inside an image, just as builds and probes are run.
     ///

@@ -68,27 +68,49 @@ pub(super) struct CellReason {
     pub(super) by_loader: bool,
 }
 
-/// The one loads where the other does, and where the loader says why not, that is among what was predicted.
-fn agree(seen: &Observed, predicted: Outcome, reasons: &[CellReason]) -> bool {
-    if (seen.outcome == Outcome::Loads) != (predicted == Outcome::Loads) {
+/// What the loader does with a file that these speak against.
+pub(super) fn predicted(mut reasons: impl Iterator<Item = Code>) -> Outcome {
+    if reasons.any(|code| code.layer() == Layer::Loader) { Outcome::Refused } else { Outcome::Loads }
+}
+
+/// Whether an observation is what was predicted from `reasons`: the file loads where it was to, and where the loader says why not (`told`), that is among
+/// them. A process that ends before the loader says anything has not loaded the file.
+pub(super) fn agrees(
+    observed: Outcome,
+    told: Option<Code>,
+    reasons: impl Iterator<Item = Code> + Clone,
+) -> bool {
+    if (observed == Outcome::Loads) != (predicted(reasons.clone()) == Outcome::Loads) {
         return false;
     }
     // musl does not look at the machine: it stumbles over whatever comes next, which says nothing about the prediction.
-    let is_foreign = reasons.iter().any(|reason| reason.code == Code::ElfMachine.as_str());
-    let is_predicted = |code: Code| {
-        let same = |reason: &CellReason| {
-            reason.code == code.as_str()
+    let is_foreign = reasons.clone().any(|reason| reason == Code::ElfMachine);
+    let is_predicted = |told: Code| {
+        reasons.clone().any(|reason| {
+            reason == told
                 // musl does not find such a function by its name.
-                || (code == Code::SymbolUndefined
-                    && reason.code == Code::LibcIndirectFunctions.as_str())
-                || (code == Code::LibcSymbolVersion && reason.code == Code::LibrarySymbolVersion.as_str())
+                || (told, reason) == (Code::SymbolUndefined, Code::LibcIndirectFunctions)
+                || (told, reason) == (Code::LibcSymbolVersion, Code::LibrarySymbolVersion)
                 // glibc asks first whether there are as many bytes as a header has, and takes debug information for what it finds in it.
-                || (code == Code::ElfTruncated && reason.code == Code::ElfNotElf.as_str())
-                || (code == Code::ElfStatic && reason.code == Code::ElfDebugOnly.as_str())
-        };
-        reasons.iter().any(same)
+                || (told, reason) == (Code::ElfTruncated, Code::ElfNotElf)
+                || (told, reason) == (Code::ElfStatic, Code::ElfDebugOnly)
+        })
     };
-    is_foreign || seen.code.is_none_or(is_predicted)
+    is_foreign || told.is_none_or(is_predicted)
+}
+
+/// What the judge remarks on in some of a file's cells, each with the hosts where it does, in the order in which they come.
+pub(super) fn remarks<'a>(cells: &[&'a Cell]) -> Vec<(&'a str, Vec<String>)> {
+    let mut remarks: Vec<(&str, Vec<String>)> = Vec::new();
+    for cell in cells {
+        for remark in &cell.remarks {
+            match remarks.iter_mut().find(|(known, _)| known == remark) {
+                Some((_, hosts)) => hosts.push(cell.host.clone()),
+                None => remarks.push((remark, vec![cell.host.clone()])),
+            }
+        }
+    }
+    remarks
 }
 
 impl Outcome {
@@ -122,23 +144,17 @@ impl Cell {
                 by_loader: reason.code.layer() == Layer::Loader,
             })
             .collect();
-        let predicted =
-            if reasons.iter().any(|reason| reason.by_loader) { Outcome::Refused } else { Outcome::Loads };
+        let codes = verdict.reasons.iter().map(|reason| reason.code);
         Cell {
             host: host.to_owned(),
             artifact: subject.name.clone(),
-            predicted,
+            predicted: predicted(codes.clone()),
             observed: seen.map(|seen| seen.outcome),
-            agree: seen.map(|seen| agree(seen, predicted, &reasons)),
+            agree: seen.map(|seen| agrees(seen.outcome, seen.code, codes)),
             code: seen.and_then(|seen| seen.code).map(|code| code.to_string()),
             reasons,
             remarks: verdict.remarks.clone(),
             message: seen.map(|seen| seen.message.clone()).filter(|message| !message.is_empty()),
         }
-    }
-
-    /// Whether nothing speaks against it.
-    pub(super) fn loads(&self) -> bool {
-        self.reasons.is_empty()
     }
 }

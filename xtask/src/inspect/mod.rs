@@ -2,6 +2,7 @@
 
 mod cell;
 mod compile;
+mod conclusion;
 mod gallery;
 mod hosts;
 mod look;
@@ -9,7 +10,9 @@ mod odd;
 mod opener;
 mod portrait;
 mod report;
+mod run_path;
 mod sarif;
+mod sarif_rules;
 mod schema;
 mod subject;
 mod terminal;
@@ -25,15 +28,13 @@ use self::hosts::Place;
 use self::report::Report;
 use self::subject::Subject;
 use crate::engine;
-use crate::error::Stop;
 use crate::flags::InspectFlags;
 use crate::ground::Ground;
 
 /// Inspects the files and prints what was found.
 ///
 /// # Errors
-/// [`Stop::Disagreement`] when a file does not load somewhere, or an observation is not what was predicted; [`Stop::NotRun`] when
-/// it could not be observed here; anything else that is wrong with what was asked for.
+/// What [`conclusion::conclude`] says of it; anything else that is wrong with what was asked for.
 pub(crate) fn run(flags: &InspectFlags, ground: &Ground) -> Result<()> {
     if flags.schema {
         print!("{}", if flags.gallery { gallery::schema_text() } else { schema_text() });
@@ -67,7 +68,9 @@ pub(crate) fn run(flags: &InspectFlags, ground: &Ground) -> Result<()> {
             cells.push(Cell::of(&place.name, subject, verdict, seen));
         }
     }
-    let report = Report::of(&subjects, &places, &versions, cells);
+    let writable: Vec<Vec<String>> =
+        subjects.iter().map(|subject| run_path::writable(subject, &places)).collect();
+    let report = Report::of(&subjects, &writable, &places, &versions, cells);
     if flags.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else if flags.sarif {
@@ -75,7 +78,8 @@ pub(crate) fn run(flags: &InspectFlags, ground: &Ground) -> Result<()> {
     } else {
         print!("{}", terminal::render(&report));
     }
-    conclude(&report, &not_run)
+    let are_hosts_named = !flags.hosts.is_empty() || !flags.rootfs.is_empty();
+    conclusion::conclude(&report, &not_run, are_hosts_named)
 }
 
 /// Judges every subject as the loader of `place` would; tells its C library's version, too.
@@ -110,7 +114,7 @@ fn predict(place: &Place, subjects: &[&Subject]) -> Result<(Vec<Verdict>, Option
 /// Gives the reason where the latter is not done.
 ///
 /// # Errors
-/// [`Stop::Disagreement`] when one is not as expected or committed, [`Stop::NotRun`] when a host cannot run here.
+/// A disagreement when one is not as expected or committed, and that nothing was run when a host cannot run here; see [`Stop`](crate::error::Stop).
 pub(crate) fn check(ground: &Ground) -> Result<Option<String>> {
     odd::check(ground)?;
     gallery::check_predictions_if_unpacked(ground)
@@ -119,25 +123,4 @@ pub(crate) fn check(ground: &Ground) -> Result<Option<String>> {
 /// The JSON Schema of what `--json` prints.
 fn schema_text() -> &'static str {
     include_str!("schema.json")
-}
-
-fn conclude(report: &Report, not_run: &[String]) -> Result<()> {
-    let disagreeing = report.cells.iter().filter(|cell| cell.agree == Some(false)).count();
-    if disagreeing > 0 {
-        bail!(Stop::Disagreement(format!(
-            "{disagreeing} of {} observations are not what was predicted",
-            report.cells.len()
-        )));
-    }
-    if !not_run.is_empty() {
-        bail!(Stop::NotRun(format!("not observed: {}", not_run.join("; "))));
-    }
-    let refused = report.cells.iter().filter(|cell| !cell.loads()).count();
-    if refused > 0 {
-        bail!(Stop::Disagreement(format!(
-            "{refused} of {} verdicts say that it does not load",
-            report.cells.len()
-        )));
-    }
-    Ok(())
 }

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use plugin_compat::{ElfFacts, LibcVersion};
+use plugin_compat::{ContractNote, ElfFacts, LibcVersion, PluginIdentity};
 use serde::{Deserialize, Serialize};
+
+use super::run_path;
 
 /// A file without any host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +36,7 @@ pub(super) struct Portrait {
     pub(super) needs_of_anyone: Vec<String>,
     /// What makes it harder to abuse, and what makes it easier.
     pub(super) hardening: Hardening,
-    /// Who it says it is, if it is a plugin of this repository's contract.
+    /// Who it says it is, if it is a plugin of this repository's contract; why it cannot be told, if its note is damaged.
     pub(super) note: Option<String>,
 }
 
@@ -66,10 +68,8 @@ pub(super) struct Hardening {
     pub(super) unsafe_run_path: Vec<String>,
 }
 
-/// Folders in which anybody may make files.
-const WRITABLE: [&str; 3] = ["/tmp", "/var/tmp", "/dev/shm"];
-
-pub(super) fn of(facts: &ElfFacts) -> Portrait {
+/// The portrait of a file; `writable` are folders of its run path that anybody may write to where it is inspected.
+pub(super) fn of(facts: &ElfFacts, writable: &[String]) -> Portrait {
     let (raised_by, floor_without_them) = what_raises_the_floor(facts);
     Portrait {
         machine: facts.machine.to_string(),
@@ -92,10 +92,18 @@ pub(super) fn of(facts: &ElfFacts) -> Portrait {
             .filter(|import| import.library.is_none() && !import.weak)
             .map(|import| import.name.to_string())
             .collect(),
-        hardening: hardening(facts),
-        note: facts.note.identity().map(|identity| {
-            format!("{} {}, ABI {}, entry {}", identity.name, identity.version, identity.abi, identity.entry)
-        }),
+        hardening: hardening(facts, writable),
+        note: note(&facts.note),
+    }
+}
+
+fn note(note: &ContractNote) -> Option<String> {
+    match note {
+        ContractNote::Garbled { problem } => Some(format!("cannot be read: {problem}")),
+        ContractNote::Present(PluginIdentity { name, version, abi, entry, .. }) => {
+            Some(format!("{name} {version}, ABI {abi}, entry {entry}"))
+        }
+        _ => None,
     }
 }
 
@@ -154,21 +162,13 @@ fn what_raises_the_floor(facts: &ElfFacts) -> (Vec<String>, Option<String>) {
     (raised_by.into_iter().collect(), below.map(|version| version.to_string()))
 }
 
-fn hardening(facts: &ElfFacts) -> Hardening {
+fn hardening(facts: &ElfFacts, writable: &[String]) -> Hardening {
     let relro = match (facts.hardening.relro, facts.hardening.bind_now) {
         (true, true) => "full",
         (true, false) => "partial",
         (false, _) => "none",
     };
-    let is_unsafe = |folder: &&String| {
-        let is_absolute =
-            folder.starts_with('/') || folder.starts_with("$ORIGIN") || folder.starts_with("${ORIGIN}");
-        let is_of_anybody = |writable: &&str| {
-            folder.strip_prefix(*writable).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        // An empty one is the working directory.
-        !is_absolute || WRITABLE.iter().any(is_of_anybody)
-    };
+    let is_unsafe = |folder: &&String| run_path::is_unsafe_anywhere(folder) || writable.contains(*folder);
     Hardening {
         relro: relro.to_owned(),
         bind_now: facts.hardening.bind_now,

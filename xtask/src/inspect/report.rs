@@ -62,8 +62,10 @@ pub(super) struct Agreement {
 }
 
 impl Report {
+    /// The report on `subjects`; `writable` are the folders of their run paths that anybody may write to in one of the places.
     pub(super) fn of(
         subjects: &[Subject],
+        writable: &[Vec<String>],
         places: &[Place],
         versions: &[Option<String>],
         cells: Vec<Cell>,
@@ -75,12 +77,12 @@ impl Report {
             libc_version: version.clone(),
             program: place.program.path.clone(),
         });
-        let files = subjects.iter().map(|subject| FileRow {
+        let files = subjects.iter().zip(writable).map(|(subject, writable)| FileRow {
             name: subject.name.clone(),
             size: subject.size,
             sha256: subject.sha256.clone(),
             kind: subject.facts.as_ref().map_or_else(ElfError::kind, ElfFacts::kind),
-            portrait: subject.facts.as_ref().ok().map(portrait::of),
+            portrait: subject.facts.as_ref().ok().map(|facts| portrait::of(facts, writable)),
             unreadable: subject.facts.as_ref().err().map(ToString::to_string),
         });
         let agreement = Agreement::of(&cells);

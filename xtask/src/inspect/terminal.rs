@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use plugin_compat::{Code, FileKind};
 
-use super::cell::{Cell, CellReason, Outcome};
+use super::cell::{Cell, CellReason, Outcome, remarks};
 use super::portrait::{Hardening, Need, Portrait};
 use super::report::{FileRow, Report};
 use crate::columns::paragraph;
@@ -22,6 +22,7 @@ pub(super) fn render(report: &Report) -> String {
         }
         of_file(&mut text, file);
         let cells: Vec<&Cell> = report.cells.iter().skip(at).step_by(report.files.len()).collect();
+        of_remarks(&mut text, &cells);
         of_cells(&mut text, file, &cells);
     }
     if let Some(agreement) = &report.agreement {
@@ -67,10 +68,30 @@ fn of_file(text: &mut String, file: &FileRow) {
     }
 }
 
+/// A library, the symbols that are asked of it with their versions, and the versions that it has to define for none of those that are named.
 fn of_need(need: &Need) -> String {
-    let versions =
-        if need.versions.is_empty() { String::new() } else { format!(": {}", need.versions.join(", ")) };
-    format!("{}{versions}", need.library)
+    let named = &need.symbols[..need.symbols.len().min(NAMED)];
+    let is_named = |version: &&String| {
+        let of_version = |symbol: &String| symbol.rsplit_once('@').is_some_and(|(_, of)| of == *version);
+        named.iter().any(of_version)
+    };
+    let others: Vec<&str> =
+        need.versions.iter().filter(|version| !is_named(version)).map(String::as_str).collect();
+    let symbols = (!named.is_empty()).then(|| some_of(&need.symbols));
+    let others = (!others.is_empty()).then(|| others.join(", "));
+    let words: Vec<String> = symbols.into_iter().chain(others).collect();
+    if words.is_empty() { need.library.clone() } else { format!("{}: {}", need.library, words.join("; ")) }
+}
+
+/// What does not keep the file from loading; with the hosts, where it is not so in all.
+fn of_remarks(text: &mut String, cells: &[&Cell]) {
+    for (remark, hosts) in remarks(cells) {
+        let hosts = match hosts.len() {
+            count if count == cells.len() => String::new(),
+            _ => format!(" (in {})", some_of(&hosts)),
+        };
+        paragraph(text, INDENT, "  remark", &format!("{remark}{hosts}"));
+    }
 }
 
 fn of_floor(portrait: &Portrait) -> Option<String> {

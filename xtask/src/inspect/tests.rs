@@ -1,5 +1,6 @@
 //! Real files, built by the machine's C compiler, inspected in small root file systems.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,7 +13,7 @@ use super::cell::{Cell, Observed, Outcome};
 use super::hosts::{Place, Program};
 use super::report::Report;
 use super::schema::violations;
-use super::{portrait, predict, sarif, schema_text, subject, terminal};
+use super::{portrait, predict, run_path, sarif, schema_text, subject, terminal};
 use crate::lab::{Arch, Libc};
 
 const ARCH: &str = std::env::consts::ARCH;
@@ -88,7 +89,10 @@ impl Bench {
             Cell::of(&place.name, subject, verdict, seen.map(|seen: &[Observed]| &seen[at]))
         };
         let cells = cells.map(cell_of).collect();
-        Report::of(&subjects, &[place], &[version], cells)
+        let places = [place];
+        let writable: Vec<Vec<String>> =
+            subjects.iter().map(|subject| run_path::writable(subject, &places)).collect();
+        Report::of(&subjects, &writable, &places, &[version], cells)
     }
 }
 
@@ -102,6 +106,11 @@ fn loader() -> &'static str {
 
 fn interpreter() -> &'static str {
     if ARCH == "x86_64" { "/lib64/ld-linux-x86-64.so.2" } else { "/lib/ld-linux-aarch64.so.1" }
+}
+
+/// What a terminal shows, on one line.
+fn told(report: &Report) -> String {
+    terminal::render(report).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn codes(report: &Report, at: usize) -> Vec<&str> {
@@ -140,6 +149,92 @@ fn what_raises_the_floor_is_named() {
     assert_eq!(portrait.needs[0].library, "libc.so.6");
     assert_eq!(portrait.needs[0].symbols, ["newer@GLIBC_2.38", "old@GLIBC_2.17"]);
     assert_eq!(codes(&report, 0), ["libc.symbol-version"]);
+    let text = told(&report);
+    assert!(text.contains("needs libc.so.6: newer@GLIBC_2.38, old@GLIBC_2.17 floor"), "{text}");
+}
+
+#[test]
+fn of_many_needs_some_are_named_and_no_version_is_left_out() {
+    let bench = Bench::new();
+    let report = bench.report(&[bench.compile("module.so", "int a;", &[])], None);
+    let need = |symbols: &[&str], versions: &[&str]| {
+        let mut report = report.clone();
+        report.files[0].portrait.as_mut().unwrap().needs = vec![portrait::Need {
+            library: "libown.so.1".to_owned(),
+            versions: versions.iter().map(|version| (*version).to_owned()).collect(),
+            symbols: symbols.iter().map(|symbol| (*symbol).to_owned()).collect(),
+        }];
+        let text = told(&report);
+        let (_, needs) = text.split_once(" needs ").unwrap();
+        needs.split_once(" hardening").unwrap().0.to_owned()
+    };
+    assert_eq!(need(&[], &[]), "libown.so.1");
+    assert_eq!(need(&[], &["ONE"]), "libown.so.1: ONE");
+    assert_eq!(need(&["a@ONE", "b@TWO"], &["ONE", "TWO"]), "libown.so.1: a@ONE, b@TWO");
+    let many = ["a@ONE", "b@ONE", "c@ONE", "d@ONE", "e@ONE", "f@ONE", "g@TWO"];
+    assert_eq!(
+        need(&many, &["ONE", "TWO"]),
+        "libown.so.1: a@ONE, b@ONE, c@ONE, d@ONE, e@ONE, f@ONE and 1 more; TWO"
+    );
+}
+
+#[test]
+fn remarks_are_in_every_form_of_the_report() {
+    let bench = Bench::new();
+    let source = "__thread int own; int *work(void) { return &own; }";
+    let file = bench.compile("module.so", source, &["-ftls-model=initial-exec", "-Wl,-z,relro,-z,now"]);
+    let bytes = fs::read(&file).unwrap();
+    fs::write(&file, &bytes[..bytes.len() - 1]).unwrap();
+    let mut report = bench.report(&[file], None);
+    let remarks =
+        ["the section header table ends at byte", "thread-local variables are of the initial-exec model"];
+    let text = told(&report);
+    for remark in remarks {
+        assert_eq!(text.matches(&format!("remark {remark}")).count(), 1, "{text}");
+    }
+    assert!(!text.contains("(in host"), "{text}");
+    report.cells.push(Cell { host: "another".to_owned(), remarks: Vec::new(), ..report.cells[0].clone() });
+    let text = told(&report);
+    assert_eq!(text.matches("(in host)").count(), 2, "{text}");
+
+    let sarif = sarif::render(&report);
+    let results = sarif["runs"][0]["results"].as_array().unwrap();
+    assert_eq!(results.len(), 2, "{sarif}");
+    for (result, remark) in results.iter().zip(remarks) {
+        assert_eq!((&result["ruleId"], &result["level"]), (&"remark".into(), &"note".into()));
+        assert!(result["message"]["text"].as_str().unwrap().starts_with(remark), "{result}");
+    }
+    assert_ne!(results[0]["partialFingerprints"], results[1]["partialFingerprints"]);
+}
+
+#[test]
+fn what_hardening_says_is_not_remarked_once_more() {
+    let bench = Bench::new();
+    let mut report = bench.report(&[bench.compile("module.so", "int a;", &["-Wl,-z,relro,-z,now"])], None);
+    report.files[0].portrait.as_mut().unwrap().hardening.text_relocations = true;
+    report.cells[0].remarks = vec![
+        "relocations write into code, which hardened systems refuse (SELinux: execmod); compile with -fPIC"
+            .to_owned(),
+    ];
+    let sarif = sarif::render(&report);
+    let results = sarif["runs"][0]["results"].as_array().unwrap();
+    let rules: Vec<&str> = results.iter().filter_map(|result| result["ruleId"].as_str()).collect();
+    assert_eq!(rules, ["hardening.text-relocations"]);
+}
+
+#[test]
+fn a_damaged_note_is_not_taken_for_none() {
+    let bench = Bench::new();
+    let note = |rest: &str| {
+        let source = format!(
+            r#"__asm__(".pushsection .note.dynlab,\"a\",%note\n.balign 4\n.long 7, 4, 1\n.asciz \"{rest}\"\n.byte 0\n.long 0\n.popsection");"#
+        );
+        let file = bench.compile("module.so", &source, &[]);
+        portrait::of(&ElfFacts::parse(&fs::read(file).unwrap()).unwrap(), &[]).note
+    };
+    let damaged = note("Dynlab").unwrap();
+    assert!(damaged.starts_with("cannot be read: "), "{damaged}");
+    assert_eq!(note("Others"), None);
 }
 
 #[test]
@@ -147,15 +242,36 @@ fn hardening_is_read_from_the_bytes() {
     let bench = Bench::new();
     let read = |arguments: &[&str]| {
         let file = bench.compile("module.so", "void *pointer = &pointer;", arguments);
-        portrait::of(&ElfFacts::parse(&fs::read(file).unwrap()).unwrap()).hardening
+        portrait::of(&ElfFacts::parse(&fs::read(file).unwrap()).unwrap(), &[]).hardening
     };
     let good = read(&["-Wl,-z,relro,-z,now", "-Wl,-rpath,/opt:$ORIGIN/lib"]);
     assert_eq!((good.relro.as_str(), good.bind_now, good.nx), ("full", true, true));
     assert_eq!(good.unsafe_run_path, [""; 0]);
-    let bad = read(&["-Wl,-z,norelro,-z,lazy,-z,execstack", "-Wl,-rpath,lib:/tmp/a:/tmpfoo"]);
+    let bad = read(&["-Wl,-z,norelro,-z,lazy,-z,execstack", "-Wl,-rpath,lib:/tmp/a:/tmpfoo:/opt/../tmp"]);
     assert_eq!((bad.relro.as_str(), bad.bind_now, bad.nx), ("none", false, false));
-    assert_eq!(bad.unsafe_run_path, ["lib", "/tmp/a"]);
+    assert_eq!(bad.unsafe_run_path, ["lib", "/tmp/a", "/opt/../tmp"]);
     assert_eq!(read(&["-Wl,-z,relro,-z,lazy"]).relro, "partial");
+}
+
+#[test]
+fn folders_that_anybody_may_write_to_are_found_in_the_root() {
+    use std::os::unix::fs::PermissionsExt;
+    let bench = Bench::new();
+    let run_path = "-Wl,-rpath,/opt/own:/opt/open:$ORIGIN/../open:/opt/nobody";
+    let inside = bench.compile("root/opt/modules/module.so", "int a;", &[run_path]);
+    let outside = bench.compile("module.so", "int a;", &[run_path]);
+    fs::create_dir(bench.path("root/opt/open")).unwrap();
+    let unsafe_run_path = |mode: u32| {
+        fs::set_permissions(bench.path("root/opt/open"), fs::Permissions::from_mode(mode)).unwrap();
+        let report = bench.report(&[inside.clone(), outside.clone()], None);
+        let of = |at: usize| report.files[at].portrait.as_ref().unwrap().hardening.unsafe_run_path.clone();
+        (of(0), of(1))
+    };
+    assert_eq!(unsafe_run_path(0o755), (Vec::new(), Vec::new()));
+    // Where a file lies that is no part of the root, tells nothing.
+    let (of_inside, of_outside) = unsafe_run_path(0o777);
+    assert_eq!(of_inside, ["/opt/open", "$ORIGIN/../open"]);
+    assert_eq!(of_outside, ["/opt/open"]);
 }
 
 #[test]
@@ -190,7 +306,7 @@ fn every_form_of_the_report_tells_what_is_wrong() {
     let bench = Bench::new();
     let files = ["a b.so", "not-elf.so"].map(|name| bench.path(name));
     let source = "void nobody(void); void work(void) { nobody(); }";
-    bench.compile("a b.so", source, &["-Wl,-z,execstack", "-Wl,-z,norelro", "-Wl,-rpath,lib"]);
+    bench.compile("a b.so", source, &["-Wl,-z,execstack", "-Wl,-z,norelro,-z,lazy", "-Wl,-rpath,lib"]);
     fs::write(&files[1], "text\n").unwrap();
     let seen = ["undefined symbol: nobody", "invalid ELF header"].map(|words| Observed {
         outcome: Outcome::Refused,
@@ -205,10 +321,9 @@ fn every_form_of_the_report_tells_what_is_wrong() {
     let read: Report = serde_json::from_value(value).unwrap();
     assert_eq!(read, report);
 
-    let text = terminal::render(&report);
-    let words_only = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words_only = told(&report);
     for words in ["of anyone nobody", "symbol.undefined:", "unsafe run path lib", "2 of 2 observations"] {
-        assert!(words_only.contains(words), "{words:?} in\n{text}");
+        assert!(words_only.contains(words), "{words:?} in\n{words_only}");
     }
     let sarif = sarif::render(&report);
     let results = sarif["runs"][0]["results"].as_array().unwrap();
@@ -218,11 +333,17 @@ fn every_form_of_the_report_tells_what_is_wrong() {
         [
             "symbol.undefined",
             "hardening.relro",
+            "hardening.lazy-binding",
             "hardening.executable-stack",
             "hardening.run-path",
             "elf.not-elf"
         ]
     );
+    let described = sarif["runs"][0]["tool"]["driver"]["rules"].as_array().unwrap();
+    let described: BTreeSet<&str> = described.iter().filter_map(|rule| rule["id"].as_str()).collect();
+    assert_eq!(described, rules.into_iter().collect());
+    let schema: Value = serde_json::from_str(include_str!("sarif.schema.json")).unwrap();
+    assert_eq!(violations(&sarif, &schema), [""; 0]);
     let uri = &results[0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"];
     assert!(uri.as_str().unwrap().ends_with("/a%20b.so"), "{uri}");
 }
@@ -283,7 +404,6 @@ fn a_machine_that_no_host_is_is_named_once() {
     let bench = Bench::new();
     let file = crate::paths::repository().unwrap().join("plugins/compat/tests/files/powerpc.so");
     let mut report = bench.report(&[file], None);
-    let told = |report: &Report| terminal::render(report).split_whitespace().collect::<Vec<_>>().join(" ");
     let of_one = told(&report);
     assert!(of_one.contains("host refused elf.class: the plugin is 32-bit"), "{of_one}");
     report.cells.push(Cell { host: "another".to_owned(), ..report.cells[0].clone() });

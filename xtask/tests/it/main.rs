@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod container;
+mod inspect;
 mod repro;
 mod sandbox;
 mod tool;

@@ -254,6 +254,21 @@ fn a_report_on_inspections_that_somebody_edited_is_stale() {
         "\"image_digest\":\"sha256:00",
         &["was another image", renew],
     );
+    // Whether a cell agrees is told from what is in it.
+    let found = ["libpcprofile.so in trixie-x86_64-musl", "\"agree\":false", renew];
+    stale(report, "\"agree\":false", "\"agree\":true", &found);
+    stale(
+        report,
+        "\"predicted\":\"loads\"",
+        "\"predicted\":\"refused\"",
+        &["\"predicted\":\"loads\"", renew],
+    );
+    stale(
+        report,
+        "\"code\":\"symbol.undefined\"}",
+        "\"code\":\"libc.static-tls\"}",
+        &["\"agree\":false", renew],
+    );
     let explained = "containers/gallery/explained.toml";
     stale(
         explained,

@@ -24,9 +24,12 @@ use crate::rendered;
 pub(crate) fn check_committed(ground: &Ground) -> Result<()> {
     let report = GalleryReport::committed(&ground.repository)?;
     let file = ground.repository.join(FILE);
+    let stale = |difference: String| Err(rendered::stale(&file, &difference, RENEW));
+    if let Some(contradiction) = contradiction(&report) {
+        return stale(contradiction);
+    }
     rendered::check(&file, &report.to_json()?, RENEW)?;
     rendered::check(&ground.repository.join(PAGE), &page::render(&report), RENEW)?;
-    let stale = |difference: String| Err(rendered::stale(&file, &difference, RENEW));
     let value: Value = serde_json::from_str(&fs::read_to_string(&file).context(FILE)?).context(FILE)?;
     let schema: Value = serde_json::from_str(schema_text()).context("the schema")?;
     if let Some(violation) = violations(&value, &schema).first() {
@@ -48,11 +51,57 @@ pub(crate) fn check_committed(ground: &Ground) -> Result<()> {
             }
         }
     }
-    let total = report.total();
-    if total.percent() < GATE {
-        return stale(format!("{} of {} agree, fewer than {GATE} %", total.agree, total.cells));
+    if let Some(count) = report.below(GATE) {
+        return stale(format!("{} of {} agree, fewer than {GATE} %", count.agree, count.cells));
     }
     Ok(())
+}
+
+/// What a report says of its own cells and is not so: whether they agree is told again from what was predicted and observed.
+pub(super) fn contradiction(report: &GalleryReport) -> Option<String> {
+    let mut odd: BTreeMap<(&str, &str), &Finding> = BTreeMap::new();
+    for group in &report.groups {
+        for cells in &group.cells {
+            let (Some(artifact), Some(host)) = (group.artifacts.first(), cells.hosts.first()) else {
+                return Some("a group is empty".to_owned());
+            };
+            let first = || format!("{} in {host}", artifact.name);
+            match cells.finding.retold() {
+                Err(unknown) => return Some(format!("{}: {unknown}", first())),
+                Ok(retold) if retold != (cells.finding.predicted, cells.finding.agree) => {
+                    let (predicted, agree) = retold;
+                    return Some(format!(
+                        "{}: from its reasons and what was observed follow \"predicted\":\"{}\" and \"agree\":{agree}",
+                        first(),
+                        predicted.word()
+                    ));
+                }
+                Ok(_) => {}
+            }
+            if !cells.finding.agree {
+                let artifacts = group.artifacts.iter().map(|artifact| artifact.name.as_str());
+                odd.extend(artifacts.flat_map(|artifact| {
+                    cells.hosts.iter().map(move |host| ((artifact, host.as_str()), &cells.finding))
+                }));
+            }
+        }
+    }
+    for cell in &report.disagreements {
+        let name = format!("{} in {}", cell.artifact, cell.host);
+        let Some(finding) = odd.remove(&(cell.artifact.as_str(), cell.host.as_str())) else {
+            return Some(format!("{name} is among the disagreements, and agrees"));
+        };
+        let mut reasons: Vec<&str> = cell.reasons.iter().map(|reason| reason.code.as_str()).collect();
+        reasons.dedup();
+        if (cell.predicted, cell.observed) != (finding.predicted, finding.observed)
+            || reasons != finding.reasons
+        {
+            return Some(format!("{name} is another among the disagreements"));
+        }
+    }
+    odd.keys()
+        .next()
+        .map(|(artifact, host)| format!("{artifact} in {host} disagrees, and is not among the disagreements"))
 }
 
 /// [`check_predictions`], but where the images are not there it gives that as the reason why nothing was predicted, since fetching them takes longer than

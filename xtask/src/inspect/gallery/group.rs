@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use plugin_compat::{Code, UnknownCode};
 use serde::{Deserialize, Serialize};
 
-use crate::inspect::cell::{Cell, Outcome};
+use crate::inspect::cell::{self, Cell, Outcome};
 
 /// What became of a file in a host.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -59,6 +60,17 @@ impl Finding {
             reasons,
             code: cell.code.clone(),
         }
+    }
+
+    /// What was predicted and whether that agrees, told again from all else.
+    ///
+    /// # Errors
+    /// A code is none.
+    pub(super) fn retold(&self) -> Result<(Outcome, bool), UnknownCode> {
+        let reasons: Vec<Code> = self.reasons.iter().map(|code| code.parse()).collect::<Result<_, _>>()?;
+        let told: Option<Code> = self.code.as_deref().map(str::parse).transpose()?;
+        let reasons = reasons.iter().copied();
+        Ok((cell::predicted(reasons.clone()), cell::agrees(self.observed, told, reasons)))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::GATE;
 use super::count::{Count, Meeting, share_of};
 use super::group::ArtifactRow;
 use super::report::{GalleryReport, HostRow};
@@ -9,14 +10,18 @@ use super::report::{GalleryReport, HostRow};
 /// The report in a sentence.
 pub(super) fn summary(report: &GalleryReport) -> String {
     let galleries = report.hosts.iter().filter(|host| host.is_gallery() && host.program.is_none()).count();
-    let total = report.total();
+    let (total, at_home) = (report.total(), report.at_home());
     format!(
-        "{} files from {galleries} images in {} hosts, {} cells; prediction and observation agree in {} ({}).",
+        "{} files from {galleries} images in {} hosts, {} cells; prediction and observation agree in {} ({}). In hosts of the file's own architecture, \
+         which are {} of the cells, they do in {} ({}).",
         report.artifacts().count(),
         report.hosts.len(),
         total.cells,
         total.agree,
-        total.share()
+        total.share(),
+        at_home.cells,
+        at_home.agree,
+        at_home.share(),
     )
 }
 
@@ -37,8 +42,12 @@ pub(super) fn render(report: &GalleryReport) -> String {
          The files are all modules and libraries of some of Debian's packages: none of them was built for this lab. A prediction is made from a file's bytes and the host's root file \
          system, without running anything. The observation is what that host's own loader does with the file in a sandbox (`dlopen` with `RTLD_NOW`). The two agree if the file \
          loads where it was predicted to, does not where it was not, and if the reason that the loader gives is among the predicted ones. \
+         A process that ends before the loader says anything has not loaded the file: {} of the cells that agree were predicted as refused and ended in a \
+         crash, where nothing confirms the predicted reason. Nor do a loader's words on another architecture have to be those of the prediction. \
+         This report is written only if at least {GATE} % agree, of all cells and of those on the file's own architecture. \
          `cargo xtask inspect FILE` says the same of any file; a host's name with a `+` is a root file system with the program that opens such modules in earnest.\n",
         summary(report),
+        report.without_words(),
     );
     meetings(&mut page, report);
     hosts(&mut page, report);

@@ -150,6 +150,30 @@ impl GalleryReport {
         self.count(|_, _| true)
     }
 
+    /// The cells in hosts of the file's own architecture: where it is another one, it is easy to foresee that nothing loads.
+    pub(super) fn at_home(&self) -> Count {
+        self.count(|host, artifact| self.meeting(host, artifact) != Meeting::Arch)
+    }
+
+    /// The first of these counts of which fewer agree than `least`, in percent: of all cells, and of those on the files' own architecture.
+    pub(super) fn below(&self, least: f64) -> Option<Count> {
+        [self.total(), self.at_home()].into_iter().find(|count| count.percent() < least)
+    }
+
+    /// Cells that agree in that the file was not to load and its process ended before a loader said why.
+    pub(super) fn without_words(&self) -> usize {
+        let is_without = |finding: &Finding| {
+            finding.agree
+                && finding.predicted != Outcome::Loads
+                && matches!(finding.observed, Outcome::Crashed | Outcome::Hung)
+        };
+        let of_group = |group: &Group| {
+            let cells = group.cells.iter().filter(|cells| is_without(&cells.finding));
+            group.artifacts.len() * cells.map(|cells| cells.hosts.len()).sum::<usize>()
+        };
+        self.groups.iter().map(of_group).sum()
+    }
+
     /// The cells of those files in those hosts that `is_meant` names.
     pub(super) fn count(&self, is_meant: impl Fn(&HostRow, &ArtifactRow) -> bool) -> Count {
         let by_name: BTreeMap<&str, &HostRow> =

@@ -2,13 +2,14 @@
 
 use serde_json::Value;
 
+use super::check::contradiction;
 use super::count::{Count, share_of};
 use super::exhibits::{kind_of, kinds};
 use super::explained::{Explanation, explain};
 use super::group::{ArtifactRow, Finding, group};
 use super::report::{Disagreement, Example, GalleryReport, HostRow};
 use super::{page, schema_text};
-use crate::inspect::cell::Outcome;
+use crate::inspect::cell::{CellReason, Outcome};
 use crate::inspect::schema::violations;
 use crate::lab::{Arch, Libc};
 
@@ -87,7 +88,11 @@ fn sample() -> GalleryReport {
             artifact: "gallery-bookworm-x86_64/usr/lib/odd.so".to_owned(),
             predicted: Loads,
             observed: Crashed,
-            reasons: Vec::new(),
+            reasons: vec![CellReason {
+                code: "libc.family".to_owned(),
+                text: "it is built for glibc".to_owned(),
+                by_loader: false,
+            }],
             message: Some("signal 11".to_owned()),
             why: "It is odd.".to_owned(),
         }],
@@ -114,6 +119,62 @@ fn files_and_hosts_of_one_outcome_stand_together() {
 }
 
 #[test]
+fn the_gate_is_for_the_files_own_architecture_too() {
+    let report = sample();
+    let own = Count { cells: 11, agree: 10, load: 4, refused: 6, crashed: 1, hung: 0 };
+    assert_eq!(report.at_home(), own);
+    assert_eq!(report.below(90.0), None);
+    assert_eq!(report.below(92.0), Some(own));
+    assert_eq!(report.below(95.0), Some(report.total()));
+}
+
+#[test]
+fn cells_that_crashed_where_they_were_to_be_refused_are_counted() {
+    let mut report = sample();
+    assert_eq!(report.without_words(), 0);
+    // Both files of the first group, in the host with musl.
+    let cells = &mut report.groups[0].cells;
+    let of_musl = cells.iter_mut().find(|cells| cells.hosts == ["bookworm-x86_64-musl"]).unwrap();
+    of_musl.finding.observed = Outcome::Crashed;
+    assert_eq!((report.without_words(), contradiction(&report)), (2, None));
+}
+
+#[test]
+fn what_a_report_says_of_its_own_cells_is_told_again() {
+    assert_eq!(contradiction(&sample()), None);
+    let check = |edit: &dyn Fn(&mut GalleryReport), part: &str| {
+        let mut report = sample();
+        edit(&mut report);
+        let found = contradiction(&report).unwrap_or_default();
+        assert!(found.contains(part), "{found:?} has no {part:?}");
+    };
+    fn odd(report: &mut GalleryReport) -> &mut Finding {
+        let mut cells = report.groups.iter_mut().flat_map(|group| &mut group.cells);
+        &mut cells.find(|cells| !cells.finding.agree).unwrap().finding
+    }
+    check(&|report| odd(report).agree = true, "odd.so in bookworm-x86_64-musl: from its reasons");
+    check(&|report| odd(report).predicted = Outcome::Refused, "follow \"predicted\":\"loads\"");
+    check(&|report| odd(report).code = Some("symbol.unknown".to_owned()), "symbol.unknown");
+    check(&|report| report.disagreements.clear(), "is not among the disagreements");
+    check(&|report| report.disagreements[0].observed = Outcome::Hung, "is another among the disagreements");
+    check(&|report| report.disagreements[0].reasons.clear(), "is another among the disagreements");
+    check(&|report| report.disagreements[0].host = "bookworm-x86_64-gnu".to_owned(), "and agrees");
+    check(&|report| report.groups[0].artifacts.clear(), "a group is empty");
+    let refused = |report: &mut GalleryReport, code: &str| {
+        let finding = &mut report.groups[0].cells[0].finding;
+        assert_eq!(finding.reasons, ["symbol.undefined"]);
+        finding.code = Some(code.to_owned());
+    };
+    check(
+        &|report| refused(report, "libc.static-tls"),
+        "follow \"predicted\":\"refused\" and \"agree\":false",
+    );
+    let mut report = sample();
+    refused(&mut report, "symbol.undefined");
+    assert_eq!(contradiction(&report), None);
+}
+
+#[test]
 fn the_report_survives_its_file_and_has_the_form_of_its_schema() {
     let report = sample();
     let text = report.to_json().unwrap();
@@ -132,8 +193,14 @@ fn the_page_counts_what_the_report_has() {
     let section =
         |title: &str| page.split("\n## ").find(|section| section.starts_with(title)).unwrap().to_owned();
     assert!(page.contains(
-        "3 files from 1 images in 5 hosts, 14 cells; prediction and observation agree in 13 (92.85 %)."
+        "3 files from 1 images in 5 hosts, 14 cells; prediction and observation agree in 13 (92.85 %). In hosts of the file's own architecture, which are \
+         11 of the cells, they do in 10 (90.90 %)."
     ));
+    assert!(
+        page.contains(" 0 of the cells that agree were predicted as refused and ended in a crash"),
+        "{page}"
+    );
+    assert!(page.contains(" at least 99.5 % agree, of all cells and of those"), "{page}");
     insta::assert_snapshot!(section("Hosts"), @"
     Hosts
 
@@ -163,7 +230,7 @@ fn the_page_counts_what_the_report_has() {
     );
     assert!(section("Reasons").contains("| `elf.machine` | 3 | it is for x86_64 \\| not for aarch64 |"));
     assert!(section("Disagreements").contains(
-        "odd.so in bookworm-x86_64-musl: predicted loads, observed crashed (signal 11). It is odd."
+        "odd.so in bookworm-x86_64-musl: predicted loads (`libc.family`), observed crashed (signal 11). It is odd."
     ));
 }
 

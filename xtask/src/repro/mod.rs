@@ -36,7 +36,7 @@ use crate::lab::Lab;
 /// Builds twice what the flags ask for, and compares.
 ///
 /// # Errors
-/// [`Stop::Disagreement`] when anything differs; it names the first difference of each file.
+/// [`Stop::Disagreement`](crate::error::Stop::Disagreement) when anything differs; it names the first difference of each file.
 pub(crate) fn run(flags: &ReproFlags, ground: &Ground) -> Result<()> {
     let lab = Lab::read(&ground.repository)?;
     let (selection, left_out) = Selection::of(flags, &lab)?;

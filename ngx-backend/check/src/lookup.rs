@@ -5,12 +5,17 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use plugin_host::{
-    Admission, Host, Kind, Resolved, ResolverInstance, Settings, Upstream, UpstreamAddress, load,
+    Admission, Host, Kind, LoadError, Resolved, ResolverInstance, Settings, Upstream, UpstreamAddress, load,
 };
 use server_e2e::observation::{Observation, Outcome, Stage};
 
 /// Between two looks at what has not been published yet.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
+
+/// Why a plugin is refused whose panics nobody could catch.
+const ENDS_PROGRAM: &str = "\
+    the plugin is built with panic = \"abort\", so a panic in it would end backend-check, as it would end a worker \
+    of nginx, and neither allows that; build it with panic = \"unwind\"";
 
 /// A resolver at work.
 pub(crate) struct Resolver {
@@ -23,8 +28,9 @@ impl Resolver {
     pub(crate) fn load(host: &Host, file: &Path, folder: &Path) -> Result<Self, Observation> {
         let admission = Admission { kind: Some(Kind::Resolver), ..Admission::default() };
         let plugin = load(host, &admission, file).map_err(|error| {
-            let refused = Observation::new(Outcome::Refused, Stage::Load, error.to_string());
-            Observation { code: Some(error.code().to_owned()), ..refused }
+            let code = Some(error.code().to_owned());
+            let refused = Observation::new(Outcome::Refused, Stage::Load, with_own_cure(error).to_string());
+            Observation { code, ..refused }
         })?;
         let name = plugin.identity().name.clone();
         let place = match name.as_str() {
@@ -94,6 +100,16 @@ impl Resolver {
             known => Ok(known),
         }
     }
+}
+
+/// The same refusal with the cure that there is here: where a panic would end the host, the judge names a flag of other hosts.
+fn with_own_cure(mut error: LoadError) -> LoadError {
+    if let LoadError::Refused { reasons, .. } = &mut error {
+        for reason in reasons.iter_mut().filter(|reason| reason.code.as_str() == "panic.abort") {
+            reason.text = ENDS_PROGRAM.to_owned();
+        }
+    }
+    error
 }
 
 /// Below the folder of a daemon: what it publishes, and the socket for resolvers.

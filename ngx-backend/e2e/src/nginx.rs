@@ -56,6 +56,8 @@ pub struct Setup {
     pub server: String,
     /// The script of the resolver.
     pub script: serde_json::Value,
+    /// Whether the resolver's note says that a panic in it ends the process.
+    pub resolver_aborts: bool,
     /// What `set_backend_library` names; `None` without that directive.
     pub library: Option<String>,
     /// Further files in the folder that it shares with the test, by name.
@@ -89,6 +91,7 @@ impl Default for Setup {
                 "two.test": { "upstreams": [["127.0.0.1:8002", 1]] },
                 "three.test": { "upstreams": [["127.0.0.1:8003", 1]] },
             }),
+            resolver_aborts: false,
             library: Some(format!("{MOUNTED}/{RESOLVER}")),
             files: Vec::new(),
             module_for: None,
@@ -368,6 +371,9 @@ fn lay_out(edition: Edition, setup: &Setup) -> Result<(TempDir, String), Missing
         fs::copy(module.with_file_name(built), &file).expect("a file that was just built");
         fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).expect("a file of our own");
     }
+    if setup.resolver_aborts {
+        mark_as_aborting(&folder.path().join(RESOLVER));
+    }
     let mark = folder.path().file_name().expect("a folder has a name").to_string_lossy().into_owned();
     let write =
         |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("a folder of our own");
@@ -377,6 +383,20 @@ fn lay_out(edition: Edition, setup: &Setup) -> Result<(TempDir, String), Missing
     }
     write(&format!("{mark}.conf"), &setup.configuration());
     Ok((folder, format!("{MOUNTED}/{mark}.conf")))
+}
+
+/// Has a plugin's note say what that of one says which is built with `panic = "abort"`: see plugins/abi/SPEC.md, section 2.
+fn mark_as_aborting(plugin: &Path) {
+    const TYPE_AND_OWNER: &[u8] = b"\x01\0\0\0Dynlab\0\0";
+    // From the note's type to the field `profile`, and how long that is.
+    const TO_PROFILE: usize = 348 - 8;
+    const PROFILE_LENGTH: usize = 16;
+    let mut bytes = fs::read(plugin).expect("a file of our own");
+    let note = bytes.windows(TYPE_AND_OWNER.len()).position(|found| found == TYPE_AND_OWNER);
+    let profile = &mut bytes[note.expect("a plugin has a note") + TO_PROFILE..][..PROFILE_LENGTH];
+    let end = profile.iter().position(|byte| *byte == 0).expect("NUL ends a text in a note");
+    profile[end..][..6].copy_from_slice(b"+abort");
+    fs::write(plugin, bytes).expect("a file of our own");
 }
 
 /// The module for that nginx, built once a process.

@@ -19,8 +19,8 @@ use ngx::ffi::{
 };
 use ngx::http::HttpModuleMainConf;
 use plugin_host::{
-    Admission, Host, Kind, Outcome, Resolution, ResolverInstance, Settings, Upstream, UpstreamAddress, Wakes,
-    load,
+    Admission, Host, Kind, LoadError, Outcome, Resolution, ResolverInstance, Settings, Upstream,
+    UpstreamAddress, Wakes, load,
 };
 
 use crate::bell::{Bell, Listener};
@@ -98,6 +98,11 @@ enum Key {
 
 /// States that are kept for requests to come.
 const MOST_LOOKUPS: usize = 256;
+
+/// Why a plugin is refused whose panics nobody could catch.
+const ENDS_WORKER: &str = "\
+    the plugin is built with panic = \"abort\", so a panic in it would end a worker of nginx, and no directive \
+    allows that; build it with panic = \"unwind\"";
 
 thread_local! {
     static CURRENT: RefCell<Option<Rc<Worker>>> = const { RefCell::new(None) };
@@ -190,8 +195,8 @@ fn try_to_load(conf: &ResolverConf) -> Result<ResolverInstance, (&'static str, S
     let host =
         Host::of_this_process(labels.into()).map_err(|error| ("host.unreadable", log::chain(&error)))?;
     let admission = Admission { kind: Some(Kind::Resolver), ..Admission::default() };
-    let plugin =
-        load(&host, &admission, Path::new(library)).map_err(|error| (error.code(), log::chain(&error)))?;
+    let plugin = load(&host, &admission, Path::new(library))
+        .map_err(|error| (error.code(), log::chain(&with_own_cure(error))))?;
     let settings = match map {
         Some(map) => serde_json::json!({ "path": map }).to_string().into_bytes(),
         None => Vec::new(),
@@ -205,6 +210,16 @@ fn try_to_load(conf: &ResolverConf) -> Result<ResolverInstance, (&'static str, S
         format_args!("set_backend_library {library}: {} {} is loaded", identity.name, identity.version),
     );
     Ok(resolver)
+}
+
+/// The same refusal with the cure that there is in nginx: where a panic would end the host, the judge names a flag of other hosts.
+fn with_own_cure(mut error: LoadError) -> LoadError {
+    if let LoadError::Refused { reasons, .. } = &mut error {
+        for reason in reasons.iter_mut().filter(|reason| reason.code.as_str() == "panic.abort") {
+            reason.text = ENDS_WORKER.to_owned();
+        }
+    }
+    error
 }
 
 /// # Safety

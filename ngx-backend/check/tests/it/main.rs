@@ -56,6 +56,19 @@ fn whatever_goes_wrong_is_told_with_its_stage() {
 }
 
 #[test]
+fn a_resolver_whose_panics_would_end_the_program_is_refused_with_a_cure_that_there_is() {
+    let resolver = build(&["snapshot-resolver"], "plugins-abort", "abort").join("libsnapshot_resolver.so");
+    let plugin = format!("resolvers={}", resolver.display());
+    let more = ["--ask", "a.example=192.0.2.1:80", "--plugin", &plugin];
+    let seen = check(&built().join("backend"), &[], &more);
+    let ended = ["outcome", "stage", "code"].map(|key| seen[key].as_str());
+    assert_eq!(ended, [Some("refused"), Some("load"), Some("panic.abort")], "{seen}");
+    let message = seen["message"].as_str().unwrap();
+    assert!(message.ends_with("neither allows that; build it with panic = \"unwind\""), "{seen}");
+    assert!(!message.contains("--allow-abort"), "{seen}");
+}
+
+#[test]
 fn what_keeps_the_program_itself_from_working_is_no_observation() {
     let good = ["--server", "s", "--ask", "a=b", "--plugin", "resolvers=/no/such/file.so"];
     for (more, says) in [
@@ -88,21 +101,24 @@ fn program() -> Command {
 }
 
 /// The folder of the daemon and the plugins, built as they are shipped: apart from this crate.
-fn built() -> PathBuf {
-    static TARGET: OnceLock<PathBuf> = OnceLock::new();
-    let target = TARGET.get_or_init(|| {
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugins");
-        let packages = ["backend", "snapshot-resolver", "socket-resolver", "ip-handler"];
-        let mut command = Command::new(env!("CARGO"));
-        command
-            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap())
-            .args(["build", "--locked", "--target-dir"])
-            .arg(&target)
-            .args(packages.iter().flat_map(|package| ["--package", package]));
-        let output = command.output().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{command:?} ended with {}:\n{stderr}", output.status);
-        target
-    });
+fn built() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let packages = ["backend", "snapshot-resolver", "socket-resolver", "ip-handler"];
+    BUILT.get_or_init(|| build(&packages, "plugins", "unwind"))
+}
+
+/// The folder of what cargo makes of these packages, in a target folder of that name, with panics that unwind or abort.
+fn build(packages: &[&str], folder: &str, panic: &str) -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
+    let mut command = Command::new(env!("CARGO"));
+    command
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap())
+        .env("CARGO_PROFILE_DEV_PANIC", panic)
+        .args(["build", "--locked", "--target-dir"])
+        .arg(&target)
+        .args(packages.iter().flat_map(|package| ["--package", package]));
+    let output = command.output().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?} ended with {}:\n{stderr}", output.status);
     target.join("debug")
 }

@@ -109,6 +109,18 @@ fn a_library_that_cannot_be_loaded_is_logged_once_by_each_worker() {
 }
 
 #[test]
+fn a_library_whose_panics_would_end_a_worker_is_refused_with_a_cure_that_nginx_has() {
+    with_each(&Setup { resolver_aborts: true, ..Setup::default() }, |nginx| {
+        nginx.wait_for_log("refused [panic.abort]");
+        let log = nginx.log();
+        let line = lines_with(&log, "refused [panic.abort]")[0];
+        assert!(line.contains("no directive allows that; build it with panic = \"unwind\""), "{line}");
+        assert!(!line.contains("--allow-abort"), "{line}");
+        assert_eq!(nginx.get("one.test", "/balanced/").status, 404);
+    });
+}
+
+#[test]
 fn a_resolver_that_cannot_be_made_is_logged_too() {
     let setup = Setup { script: json!("no table"), ..Setup::default() };
     with_each(&setup, |nginx| {

@@ -1,6 +1,6 @@
 //! Who may do what, and what others see of the daemon's files.
 
-use super::{Daemon, TOKEN, mode};
+use super::{Answer, Daemon, TOKEN, mode};
 
 const PUBLIC: [&str; 3] = ["/", "/openapi.json", "/healthz"];
 const PRIVATE: [(&str, &str); 7] = [
@@ -74,6 +74,44 @@ fn files_are_the_daemons_and_the_groups_alone() {
         let path = file.unwrap().path();
         assert_eq!(mode(&path), 0o640, "{}", path.display());
     }
+}
+
+/// What a thread asks that has become this user, as whom it connects: on Linux credentials belong to threads (nptl(7)).
+fn ask_as(uid: u32, daemon: &Daemon, path: &str, fields: &[(&str, &str)]) -> Answer {
+    use rustix::process::{Gid, Uid};
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            rustix::thread::set_thread_groups(&[]).unwrap();
+            rustix::thread::set_thread_gid(Gid::from_raw(uid)).unwrap();
+            rustix::thread::set_thread_uid(Uid::from_raw(uid)).unwrap();
+            daemon.client().send("GET", path, fields, b"")
+        });
+        asking.join().unwrap()
+    })
+}
+
+#[test]
+fn on_the_unix_socket_it_is_the_kernel_that_says_who_asks() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root can become somebody else");
+        return;
+    }
+    let daemon = Daemon::start_in(tempfile::tempdir().unwrap(), &["--allow-uid", "65533"]);
+    // As members of the group may: here anybody can connect.
+    let open = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    };
+    open(daemon.folder.path(), 0o755);
+    open(&daemon.path("api.sock"), 0o666);
+    let status = |uid, path, fields: &[_]| ask_as(uid, &daemon, path, fields).status;
+    assert_eq!(status(65_534, "/healthz", &[]), 200);
+    let refused = ask_as(65_534, &daemon, "/entries.json", &[]);
+    assert_eq!(refused.status, 401);
+    assert!(refused.error().contains("or use the unix socket as a user that is allowed"), "{refused:?}");
+    let right = format!("Bearer {TOKEN}");
+    assert_eq!(status(65_534, "/entries.json", &[("authorization", &right)]), 200);
+    assert_eq!(status(65_533, "/entries.json", &[]), 200, "--allow-uid");
+    assert_eq!(status(65_533, "/entries.json", &[("x-forwarded-for", "192.0.2.1")]), 401);
 }
 
 /// Only root can become somebody else; elsewhere there is nothing to be seen.

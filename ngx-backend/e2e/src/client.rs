@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long nginx may take to answer.
@@ -48,6 +48,14 @@ pub(crate) fn request(method: &str, host: &str, target: &str, fields: &[(&str, &
 #[derive(Debug)]
 pub struct Connection(BufReader<UnixStream>);
 
+/// A client that asks over one connection as long as nginx keeps it, and then over the next.
+#[derive(Debug)]
+pub struct Lasting {
+    socket: PathBuf,
+    connection: Option<Connection>,
+    connections: usize,
+}
+
 impl Connection {
     pub(crate) fn open(socket: &Path) -> io::Result<Connection> {
         let stream = UnixStream::connect(socket)?;
@@ -58,10 +66,13 @@ impl Connection {
     /// Asks for `path` of `host`. The answer has to tell its length.
     ///
     /// # Errors
-    /// No answer came, or none that tells its length.
+    /// No answer came, or half of one, or none that tells its length. [`io::ErrorKind::NotConnected`] is an end before the first byte of an answer.
     pub fn get(&mut self, host: &str, path: &str) -> io::Result<Answer> {
         let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
-        self.0.get_mut().write_all(request.as_bytes())?;
+        self.0.get_mut().write_all(request.as_bytes()).map_err(ended)?;
+        if self.0.fill_buf().map_err(ended)?.is_empty() {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
         let mut text = String::new();
         while !text.ends_with("\r\n\r\n") {
             if self.0.read_line(&mut text)? == 0 {
@@ -77,6 +88,48 @@ impl Connection {
         self.0.read_exact(&mut body)?;
         answer.body = String::from_utf8_lossy(&body).into_owned();
         Ok(answer)
+    }
+}
+
+/// How a connection shows that the other side has ended it: unix(7).
+fn ended(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => io::ErrorKind::NotConnected.into(),
+        _ => error,
+    }
+}
+
+impl Lasting {
+    pub(crate) fn new(socket: PathBuf) -> Lasting {
+        Lasting { socket, connection: None, connections: 0 }
+    }
+
+    /// Asks for `path` of `host`. nginx may end a connection that waits for no answer at any time, and a client that has sent a request meanwhile
+    /// sends it again over another (RFC 9112, section 9.3.1). Any other end is an error.
+    ///
+    /// # Errors
+    /// A new connection ended before an answer, any ended within one, or an answer does not tell its length.
+    pub fn get(&mut self, host: &str, path: &str) -> io::Result<Answer> {
+        if let Some(mut kept) = self.connection.take() {
+            match kept.get(host, path) {
+                Err(error) if error.kind() == io::ErrorKind::NotConnected => {}
+                answer => return self.keep(kept, answer?),
+            }
+        }
+        let mut new = Connection::open(&self.socket)?;
+        self.connections += 1;
+        let answer = new.get(host, path)?;
+        self.keep(new, answer)
+    }
+
+    fn keep(&mut self, connection: Connection, answer: Answer) -> io::Result<Answer> {
+        self.connection = Some(connection).filter(|_| answer.field("Connection") != Some("close"));
+        Ok(answer)
+    }
+
+    /// How many connections it has opened.
+    pub fn connections(&self) -> usize {
+        self.connections
     }
 }
 

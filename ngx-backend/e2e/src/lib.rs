@@ -11,7 +11,7 @@ mod nginx;
 mod processes;
 mod upstream;
 
-pub use client::{Answer, Connection};
+pub use client::{Answer, Connection, Lasting};
 pub use daemon::Daemon;
 pub use http2::Streamed;
 pub use nginx::{Edition, Nginx, Setup};

@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 use test_services::{Missing, Service, ask_xtask, run_to_end, wait_for};
 
-use crate::client::{self, Answer, Connection};
+use crate::client::{self, Answer, Connection, Lasting};
 use crate::http2::{self, Streamed};
 use crate::processes::{Process, processes_of};
 
@@ -266,6 +266,11 @@ impl Nginx {
             connected.expect("a worker answers").0
         };
         workers.iter().map(connect).collect()
+    }
+
+    /// A client that keeps its connections as long as nginx does.
+    pub fn lasting_client(&self) -> Lasting {
+        Lasting::new(self.socket())
     }
 
     /// Asks for `path` of all `hosts` at once, over one connection of HTTP/2 to the socket `name` in the shared folder.

@@ -83,6 +83,21 @@ fn changes_and_reloads_under_load_lose_no_request() {
                     served
                 })
             });
+            // And one whose connections are open when workers go.
+            let over = &over;
+            let lasting_load = scope.spawn(move || {
+                let (mut client, mut served) = (nginx.lasting_client(), 0);
+                for path in BOTH_WAYS.into_iter().cycle() {
+                    let answer = client.get("steady.test", path);
+                    let is_served = answer.as_ref().is_ok_and(|answer| answer.status == 200);
+                    assert!(is_served, "{answer:?} {}", nginx.log());
+                    served += 1;
+                    if over.load(Ordering::SeqCst) {
+                        break;
+                    }
+                }
+                (served, client.connections())
+            });
             for change in 0..CHANGES {
                 if change % 2 == 0 {
                     let other = format!("127.0.0.1:{}", 8001 + change % 4);
@@ -100,6 +115,8 @@ fn changes_and_reloads_under_load_lose_no_request() {
                 let served: usize = load.join().unwrap();
                 assert!(served > CHANGES_PER_RELOAD, "{served} requests");
             }
+            let (served, connections) = lasting_load.join().unwrap();
+            assert!(1 < connections && connections < served, "{served} requests, {connections} connections");
         });
         until_it_leads_to(nginx, "host-99.test", "three");
     });

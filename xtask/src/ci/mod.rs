@@ -78,7 +78,8 @@ pub(crate) enum Step {
 const MACHINES: usize = 3;
 
 /// Images of services that tests start.
-const SERVICES: &[&str] = &["redis", "nginx-1.22-x86_64", "nginx-1.26-x86_64", "nginx-1.22-aarch64"];
+const SERVICES: &[&str] =
+    &["redis", "nginx-1.22-x86_64", "nginx-1.26-x86_64", "nginx-1.22-aarch64", "nginx-1.26-aarch64"];
 
 /// Runs `steps`, or all of them when it is empty, and stops at the first that fails. What is `required` is not skipped where something is missing.
 pub(crate) fn run(steps: &[Step], required: &[Skippable], ground: &Ground) -> Result<()> {

@@ -16,10 +16,15 @@ fn the_module_for_aarch64_does_its_work() {
         .with_host("half.test", json!({ "upstreams": [["127.0.0.1:8009", 1], ["127.0.0.1:8003", 1]] }))
         .with_http("set_backend_library /run/nginx/snapshot.so; set_backend_map /run/nginx/map;")
         .with_http("set_backend_missing 404;");
-    let nginx = match Nginx::start(Edition { version: "1.22", arch: "aarch64" }, &setup) {
-        Ok(nginx) => nginx,
-        Err(missing) => return eprintln!("skipped: {}", missing.0),
-    };
+    for Edition { version, .. } in Edition::NATIVE {
+        match Nginx::start(Edition { version, arch: "aarch64" }, &setup) {
+            Ok(nginx) => does_its_work(&nginx),
+            Err(missing) => return eprintln!("skipped: {}", missing.0),
+        }
+    }
+}
+
+fn does_its_work(nginx: &Nginx) {
     for path in ["/variable/a%20b?c", "/balanced/a%20b?c"] {
         assert!(nginx.get("ONE.test:80", path).body.starts_with(&format!("one GET {path} one.test ")));
         assert!(nginx.get("later.test", path).body.starts_with("two "));

@@ -53,6 +53,18 @@ impl Process {
         fs::read_to_string(format!("/proc/{}/maps", self.pid)).expect("a process that runs")
     }
 
+    /// So many KiB of its memory, by the name that proc_pid_smaps(5) has for them; as in `smaps_rollup`, of all its mappings together.
+    ///
+    /// # Panics
+    /// If it has ended, or there is no such name.
+    pub fn memory(&self, name: &str) -> u64 {
+        let text =
+            fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid)).expect("a process that runs");
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let number = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
+        number.unwrap_or_else(|| panic!("no {name} in {text}"))
+    }
+
     /// What its descriptors lead to.
     ///
     /// # Panics

@@ -12,9 +12,28 @@ use super::{SNAPSHOT, assert_it_leads_to, setup, start};
 use crate::PATIENCE;
 
 const HOSTS: usize = 1_000_000;
+/// What the table takes of memory for each host, in bytes, all workers together.
+const BYTES_PER_HOST: u64 = 100;
+/// Most that a worker has for itself alone, in KiB: a small part of a table.
+const OWN: u64 = 16 << 10;
 
 fn host(number: usize) -> String {
     format!("h{number}.example.test")
+}
+
+/// One table for all workers: each has the file mapped, and next to nothing beside.
+fn assert_it_is_shared(nginx: &Nginx) {
+    let files = fs::read_dir(nginx.folder().join(Daemon::MAP)).unwrap().flatten();
+    let table = files.map(|file| file.metadata().unwrap().len()).max().unwrap();
+    assert!(table <= BYTES_PER_HOST * HOSTS as u64, "{table} bytes");
+    for worker in nginx.all_workers() {
+        assert!(worker.maps().contains("/map/base-"), "{}", worker.maps());
+        for of_its_own in ["Anonymous", "Private_Dirty"] {
+            let kib = worker.memory(of_its_own);
+            eprintln!("of a million hosts, a worker has {kib} KiB for itself ({of_its_own})");
+            assert!(kib < OWN, "{kib} KiB {of_its_own}, beside a table of {table} bytes");
+        }
+    }
 }
 
 #[test]
@@ -48,13 +67,17 @@ fn a_million_hosts_are_served_and_changed() {
         wait_for("the table", PATIENCE, || {
             (nginx.get(&host(HOSTS - 1), "/variable/").status == 200).then_some(())
         });
-        let mut connection = nginx.connect_to_each_worker().remove(0);
-        // A step that has no factor in common with three, so that each upstream is met.
-        for number in (0..HOSTS).step_by(997) {
-            let answer = connection.get(&host(number), "/balanced/").unwrap();
-            let name = ["one ", "two ", "three "][number % 3];
-            assert!(answer.body.starts_with(name), "{number}: {answer:?}");
+        let mut connections = nginx.connect_to_each_worker();
+        for connection in &mut connections {
+            // A step that has no factor in common with three, so that each upstream is met.
+            for number in (0..HOSTS).step_by(997) {
+                let answer = connection.get(&host(number), "/balanced/").unwrap();
+                let name = ["one ", "two ", "three "][number % 3];
+                assert!(answer.body.starts_with(name), "{number}: {answer:?}");
+            }
         }
+        let mut connection = connections.remove(0);
+        assert_it_is_shared(&nginx);
         assert_eq!(connection.get(&host(HOSTS), "/balanced/").unwrap().status, 503);
         // A change is as quick as ever, since it is written beside the base; but for one that has a base written.
         let mut delays = Vec::new();

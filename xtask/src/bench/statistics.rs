@@ -116,12 +116,20 @@ impl Ratio {
     }
 }
 
-/// A ratio with three decimals, or with as many as it takes for two digits that say something.
+/// A ratio with three decimals, or with as many as it takes for two digits that say how far it is from none or from one.
 pub(crate) fn show_ratio(value: f64) -> String {
-    let small = value > 0.0 && value < 0.01;
-    // At most nine: below a billionth nobody asks how much it is.
-    let decimals = if small { (1.0 - value.log10().floor()).min(9.0) as usize } else { 3 };
+    let from_one = (value - 1.0).abs();
+    let decimals = match value {
+        _ if value > 0.0 && value < 0.01 => decimals_of(value),
+        _ if from_one > 0.0 && from_one < 0.0005 => decimals_of(from_one),
+        _ => 3,
+    };
     format!("{value:.decimals$}")
+}
+
+/// Decimals for two digits of something small; at most nine, as below a billionth nobody asks how much it is.
+fn decimals_of(value: f64) -> usize {
+    (1.0 - value.log10().floor()).min(9.0) as usize
 }
 
 /// The bounds between which enough of what `draw` gives lies that the interval covers the truth in 95 of 100 cases.
@@ -236,6 +244,9 @@ mod tests {
             (0.0000156, "0.000016"),
             (0.0, "0.000"),
             (1e-12, "0.000000000"),
+            (1.0, "1.000"),
+            (1.00002, "1.000020"),
+            (0.99967, "0.99967"),
         ];
         for (value, shown) in cases {
             assert_eq!(show_ratio(value), shown);

@@ -194,6 +194,56 @@ pub(crate) fn run_to_end(variables: &[(&str, &str)]) -> Result<Output, Missing> 
     Ok(to_its_end(command))
 }
 
+/// Another nginx of the image, beside that of a container. Ended when dropped.
+pub(crate) struct Beside {
+    child: Child,
+}
+
+impl Running {
+    /// Starts nginx in the same surroundings with this in its `http` block, and waits until it listens on `socket`, below `/run`.
+    pub(crate) fn nginx_beside(&self, http: &str, socket: &str) -> Beside {
+        fs::write(self.path("run/nginx.conf"), configuration(http)).expect("a folder of our own");
+        let mut command = in_image(&release().expect("it was made before"), self.folder.path());
+        command.args([
+            "--",
+            "/usr/sbin/nginx",
+            "-g",
+            "daemon off;",
+            "-e",
+            "/run/beside.log",
+            "-c",
+            "/run/nginx.conf",
+        ]);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+        let mut beside = Beside { child };
+        wait_for("another nginx", PATIENCE, || {
+            let ended = beside.child.try_wait().expect("a child can be waited for");
+            let log = || fs::read_to_string(self.path("run/beside.log")).unwrap_or_default();
+            assert!(ended.is_none(), "it ended: {}", log());
+            UnixStream::connect(self.path("run").join(socket)).is_ok().then_some(())
+        });
+        beside
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+/// One that has this in its `http` block, with all its files below `/run`.
+fn configuration(http: &str) -> String {
+    let paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+    let paths: String = paths.iter().map(|path| format!("{path}_temp_path /run/{path};\n")).collect();
+    format!(
+        "user root root;\npid /run/nginx.pid;\nload_module /usr/lib/nginx/modules/ngx_http_set_backend_module.so;\n\
+         events {{}}\nhttp {{\naccess_log off;\n{paths}{http}}}\n"
+    )
+}
+
 /// Whether nginx of the image takes what stands in its `http` block, and its words.
 pub(crate) fn nginx_checks(http: &str) -> Result<(bool, String), Missing> {
     let release = release()?;
@@ -201,13 +251,7 @@ pub(crate) fn nginx_checks(http: &str) -> Result<(bool, String), Missing> {
     for name in ["run", "store"] {
         fs::create_dir(folder.path().join(name)).expect("a folder of our own");
     }
-    let paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-    let paths: String = paths.iter().map(|path| format!("{path}_temp_path /run/{path};\n")).collect();
-    let configuration = format!(
-        "user root root;\npid /run/nginx.pid;\nload_module /usr/lib/nginx/modules/ngx_http_set_backend_module.so;\n\
-         events {{}}\nhttp {{\naccess_log off;\n{paths}{http}}}\n"
-    );
-    fs::write(folder.path().join("run/nginx.conf"), configuration).expect("a folder of our own");
+    fs::write(folder.path().join("run/nginx.conf"), configuration(http)).expect("a folder of our own");
     let mut command = in_image(&release, folder.path());
     command.args(["--", "/usr/sbin/nginx", "-t", "-e", "stderr", "-c", "/run/nginx.conf"]);
     let output = to_its_end(command);

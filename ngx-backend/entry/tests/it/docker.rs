@@ -128,6 +128,17 @@ impl Container {
         output.status.success()
     }
 
+    /// Whether the daemon shows a user all entries who brings no token; otherwise it has to be for want of one.
+    fn shows_entries_to(&self, user: &str) -> bool {
+        // The container's own variable would be the client's, too.
+        let without_token = ["exec", "--env", "BACKEND_TOKEN=", "--user", user, &self.id];
+        let ask = ["ngx-backend", "api", "GET", "/entries.json"];
+        let output = docker(&[&without_token[..], &ask].concat());
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() || words.contains("the daemon answered 401"), "{user}: {words}");
+        output.status.success()
+    }
+
     /// Number of user and group, and title, of all its processes.
     fn processes(&self) -> Vec<String> {
         let list = docker_says(&["top", &self.id, "-eo", "pid,uid,gid,args"]);
@@ -136,7 +147,11 @@ impl Container {
     }
 
     fn get(&self, host: &str) -> Option<Answer> {
-        let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        self.get_path(host, "/")
+    }
+
+    fn get_path(&self, host: &str, path: &str) -> Option<Answer> {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
         exchange(&self.path("http.sock"), request.as_bytes())
     }
 
@@ -202,6 +217,10 @@ fn each_program_has_a_user_of_its_own_and_others_see_nothing() {
             assert_eq!(container.can_connect(user), is_in, "{user}");
             assert_eq!(container.can_read(user, "/run/backend/map/control"), is_in, "{user}");
         }
+        // Of those who can connect, nginx's workers speak for the world.
+        for (user, is_shown) in [("0:0", true), ("990:990", true), ("33:33", false)] {
+            assert_eq!(container.shows_entries_to(user), is_shown, "{user}");
+        }
         // What it keeps is the daemon's alone.
         assert!(container.can_read("990:990", "/var/lib/backend/map.redb"));
         assert!(!container.can_read("33:33", "/var/lib/backend/map.redb"));
@@ -228,6 +247,10 @@ fn it_needs_no_privilege_at_all_as_some_other_user() {
         assert_eq!(container.can_connect(user), is_in, "{user}");
         assert_eq!(container.can_read(user, "/run/backend/map/control"), is_in, "{user}");
     }
+    // nginx is the daemon's own user here; what it passes on is from somebody else all the same.
+    assert!(container.shows_entries_to("1000:1000"));
+    let status = |path| container.get_path("api.example.test", path).map(|answer| answer.status);
+    assert_eq!((status("/healthz"), status("/entries.json")), (Some(200), Some(401)));
     let _upstream = Upstream::listen(&container.path("up.sock"));
     container.enter("www.example.test");
     assert_eq!(container.stop(), "0", "{}", container.log());

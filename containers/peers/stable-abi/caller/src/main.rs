@@ -32,11 +32,22 @@ fn run(words: &[String]) -> Result<(Duration, u32), Box<dyn Error>> {
     let [what, iterations, library] = words else { return Err(USAGE.into()) };
     let iterations: u32 = iterations.parse().map_err(|_| format!("{iterations:?} is no number; {USAGE}"))?;
     let took = match what.as_str() {
-        "stabby" => stabby::loaded(iterations, Path::new(library))?,
-        "abi_stable" => abi_stable::loaded(iterations, Path::new(library))?,
+        "stabby" => stabby::loaded(iterations, Path::new(library)),
+        "abi_stable" => abi_stable::loaded(iterations, Path::new(library)),
         _ => return Err(USAGE.into()),
     };
-    Ok((took, iterations))
+    Ok((took.map_err(|error| complaint(library, error.as_ref()))?, iterations))
+}
+
+/// An error with the library that it is about and with what caused it, since one of the two ways to load tells neither by itself.
+fn complaint(library: &str, error: &dyn Error) -> String {
+    let mut text = format!("{library}: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
 }
 
 /// How long so many calls of `what` take.

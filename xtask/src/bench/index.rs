@@ -3,14 +3,11 @@
 use std::fmt::Write as _;
 
 use super::raw::Suite;
-use super::report::{Noise, noise, says};
+use super::report::{self, Noise, noise, says};
 use super::run::Run;
 
 /// The page, relative to the repository.
 pub(crate) const PAGE: &str = "bench-results/README.md";
-
-/// Metrics of a suite, from the first of its first series, whose ratios are shown.
-const HEADLINES: usize = 2;
 
 /// Renders the index of `runs`, which are ordered from old to new.
 pub(crate) fn render(runs: &[Run]) -> String {
@@ -42,10 +39,8 @@ pub(crate) fn render(runs: &[Run]) -> String {
 }
 
 fn headlines(page: &mut String, suite: &Suite) {
-    let Some(series) = suite.series.first() else { return };
-    for comparison in &suite.comparisons {
-        for &metric in series.metrics.iter().take(HEADLINES) {
-            let Some(ratio) = series.ratio(comparison, metric) else { continue };
+    for (comparison, ratios) in report::headlines(suite) {
+        for (metric, ratio) in ratios {
             let _ = writeln!(
                 page,
                 "| {} | {} | {} | {} | {} |",

@@ -12,7 +12,7 @@ use super::statistics::{FEWEST_PAIRS, Ratio, Verdict, median};
 /// An A/A interval that is wider than this, or reaches further from 1, marks its suite as noisy.
 pub(crate) const NOISE_LIMIT: f64 = 0.05;
 
-/// Metrics of a series, from the first, that decide whether it is noisy.
+/// Metrics of a series, from the first, that most people come for, and that decide whether it is noisy.
 const COMPARED: usize = 2;
 
 /// How ratios come about, and what their intervals mean.
@@ -285,23 +285,27 @@ fn ratios(suite: &Suite, series: &Series) -> Option<Table> {
     (!table.rows.is_empty()).then_some(table)
 }
 
-/// What a suite answers to its question: each comparison in the first of its ways to measure, by the metrics that come first there.
-pub(crate) fn answers(suite: &Suite) -> Vec<String> {
+/// The ratios that most people come for: each comparison in the first of a suite's ways to measure, by the metrics that come first there.
+pub(crate) fn headlines(suite: &Suite) -> Vec<(&Comparison, Vec<(Metric, Ratio)>)> {
     let Some(series) = suite.series.first() else { return Vec::new() };
-    let comparisons = suite.comparisons.iter().filter(|comparison| !comparison.is_noise());
-    let answer = |comparison: &Comparison| {
-        let ratios: Vec<String> = series
-            .metrics
-            .iter()
-            .take(COMPARED)
-            .filter_map(|&metric| Some((metric, series.ratio(comparison, metric)?)))
-            .map(|(metric, ratio)| {
-                format!("{} {}, {}", metric.label(), ratio.show(), says(comparison, metric, &ratio))
-            })
-            .collect();
-        (!ratios.is_empty()).then(|| format!("`{}`: {}", comparison.label(), ratios.join("; ")))
+    let ratios = |comparison| {
+        let metrics = series.metrics.iter().take(COMPARED);
+        metrics.filter_map(|&metric| Some((metric, series.ratio(comparison, metric)?))).collect()
     };
-    comparisons.filter_map(answer).collect()
+    suite.comparisons.iter().map(|comparison| (comparison, ratios(comparison))).collect()
+}
+
+/// What a suite answers to its question, in words.
+pub(crate) fn answers(suite: &Suite) -> Vec<String> {
+    let is_answer =
+        |(comparison, ratios): &(&Comparison, Vec<_>)| !comparison.is_noise() && !ratios.is_empty();
+    let answer = |(comparison, ratios): (&Comparison, Vec<(Metric, Ratio)>)| {
+        let words = ratios.iter().map(|(metric, ratio)| {
+            format!("{} {}, {}", metric.label(), ratio.show(), says(comparison, *metric, ratio))
+        });
+        format!("`{}`: {}", comparison.label(), words.collect::<Vec<_>>().join("; "))
+    };
+    headlines(suite).into_iter().filter(is_answer).map(answer).collect()
 }
 
 /// A ratio in words.

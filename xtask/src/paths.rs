@@ -4,6 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use rustix::fs::statvfs;
 
 /// The root of the repository: the one whose xtask `cargo run` starts, which it tells in `CARGO_MANIFEST_DIR`, else the one
 /// that this xtask was built from. They differ where clones share a target folder. By its physical path, as cargo tells those of packages.
@@ -19,6 +20,12 @@ pub(crate) fn repository() -> Result<PathBuf> {
         )
     })?;
     root.canonicalize().with_context(|| format!("cannot look at {}", root.display()))
+}
+
+/// What is free on the disk of `folder` for whoever runs this, in bytes.
+pub(crate) fn free_bytes(folder: &Path) -> rustix::io::Result<u64> {
+    let disk = statvfs(folder)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 /// The cache shared by all clones of one user: `$DYNLAB_CACHE`, else `$XDG_CACHE_HOME/dynlab`, else `~/.cache/dynlab`.

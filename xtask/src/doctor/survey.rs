@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use rustix::fs::{stat, statvfs};
+use rustix::fs::stat;
 use rustix::process::geteuid;
 
 use super::check::{Check, State};
@@ -12,6 +12,7 @@ use crate::engine::{self, Engine, EngineChoice, emulation};
 use crate::ground::Ground;
 use crate::images;
 use crate::lab::{Arch, Lab, Target};
+use crate::paths;
 use crate::process;
 
 const GIB: u64 = 1 << 30;
@@ -128,8 +129,8 @@ fn disk(ground: &Ground, complete: bool) -> Check {
     }
     let mut shown = Vec::new();
     for (folder, needed, meant) in needs {
-        let free = match statvfs(folder) {
-            Ok(found) => found.f_bavail.saturating_mul(found.f_frsize),
+        let free = match paths::free_bytes(folder) {
+            Ok(free) => free,
             Err(error) => {
                 return Check::missing(
                     name,

@@ -7,10 +7,10 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use rustix::fs::statvfs;
 
 use super::circumstances::FileSystem;
 use super::parts::{Part, Selection};
+use crate::paths;
 
 /// Memory that folders can be made in, on most machines.
 const MEMORY: &str = "/dev/shm";
@@ -78,8 +78,7 @@ fn gigabytes(bytes: u64) -> String {
 
 /// In bytes, for whoever runs this.
 fn free(folder: &Path) -> Result<u64> {
-    let disk = statvfs(folder).with_context(|| format!("cannot ask what is free at {}", folder.display()))?;
-    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    paths::free_bytes(folder).with_context(|| format!("cannot ask what is free at {}", folder.display()))
 }
 
 /// In bytes. Source: proc_meminfo(5).
